@@ -1,0 +1,37 @@
+//! One cell of the segment: a counter with a single writer.
+//!
+//! Invariant: at any time at most one thread adds to a cell (the owner of the slot that the cell lies in),
+//! so an addition is a load and a store, not a read-modify-write. Readers may lag; they never see a value go
+//! down.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// A 64-bit counter with one writer and any number of readers, in this process or another.
+///
+/// Two writers would lose counts; they would not be undefined behaviour.
+#[repr(transparent)]
+#[derive(Debug, Default)]
+pub struct Cell(AtomicU64);
+
+impl Cell {
+    /// Adds `n`. Only the owner of the slot may call this.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        // Relaxed: single writer, and readers tolerate lag.
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// The value, perhaps a little old if read by another thread than the writer.
+    #[inline]
+    pub fn get(&self) -> u64 {
+        // Relaxed: a counter publishes no other memory.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Replaces the value: for cells that are gauges, such as a heartbeat.
+    #[inline]
+    pub fn set(&self, value: u64) {
+        // Relaxed: as in `add`.
+        self.0.store(value, Ordering::Relaxed);
+    }
+}

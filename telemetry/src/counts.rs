@@ -1,0 +1,273 @@
+//! Counts as plain values: what a segment said at one moment, and what changed between two.
+//!
+//! Invariant: a [`Counts`] has one value for each cell of its [`Schema`], in the schema's order, and the schema
+//! is the *writer's*: a metric that the writer does not know is absent, never 0.
+
+use std::sync::Arc;
+
+use crate::schema::{Kind, Label, Metric, Op};
+
+/// A label as the writer described it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelValues {
+    /// Name of the label.
+    pub name: String,
+    /// Its values, in the order of their cells.
+    pub values: Vec<String>,
+}
+
+/// A metric as the writer described it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family {
+    /// Full Prometheus name.
+    pub name: String,
+    /// Counter or histogram; gauges are not kept in slots.
+    pub kind: Kind,
+    /// Unit of the stored values, by its name.
+    pub unit: String,
+    /// What a stored value is divided by to be exposed.
+    pub divisor: f64,
+    /// One sentence.
+    pub help: String,
+    /// Indices into [`Schema::labels`], outermost first.
+    pub labels: Vec<usize>,
+    /// Upper bounds of a histogram's buckets, in stored units.
+    pub bounds: Vec<u64>,
+    /// Index of the first value in [`Counts::values`].
+    pub start: usize,
+    /// Values of one label combination.
+    pub width: usize,
+}
+
+/// What a writer counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schema {
+    /// The labels.
+    pub labels: Vec<LabelValues>,
+    /// The metrics, in the writer's order.
+    pub families: Vec<Family>,
+    /// Number of values in a [`Counts`].
+    pub len: usize,
+    /// For each [`Metric`] of this build, its index in `families`.
+    known: Vec<Option<usize>>,
+}
+
+impl Schema {
+    /// A schema of the given families; their `start` is filled in here.
+    #[must_use]
+    pub fn new(labels: Vec<LabelValues>, mut families: Vec<Family>) -> Schema {
+        let mut len = 0;
+        for family in &mut families {
+            family.start = len;
+            len += family.labels.iter().map(|&l| labels[l].values.len()).product::<usize>() * family.width;
+        }
+        let known = Metric::ALL
+            .iter()
+            .map(|m| {
+                let d = m.descriptor();
+                families.iter().position(|f| {
+                    f.name == d.name
+                        && f.kind == d.kind
+                        && f.labels
+                            .iter()
+                            .map(|&l| labels[l].name.as_str())
+                            .eq(d.labels.iter().map(|(l, _)| l.name()))
+                })
+            })
+            .collect();
+        Schema { labels, families, len, known }
+    }
+
+    /// The schema of this build.
+    #[must_use]
+    pub fn own() -> Schema {
+        let labels = Label::ALL
+            .iter()
+            .map(|&l| LabelValues {
+                name: l.name().to_owned(),
+                values: (0..l.len()).map(|i| l.value(i)).collect(),
+            })
+            .collect();
+        let families = Metric::ALL
+            .iter()
+            .map(|m| m.descriptor())
+            .filter(|d| !d.labels.is_empty())
+            .map(|d| Family {
+                name: d.name.to_owned(),
+                kind: d.kind,
+                unit: d.unit.name().to_owned(),
+                divisor: d.unit.divisor(),
+                help: d.help.to_owned(),
+                labels: d.labels.iter().map(|&(l, _)| l as usize).collect(),
+                bounds: d.bounds.to_vec(),
+                start: 0,
+                width: d.width(),
+            })
+            .collect();
+        Schema::new(labels, families)
+    }
+
+    /// The family of a metric that this build knows, if the writer has it.
+    pub fn family(&self, metric: Metric) -> Option<&Family> {
+        self.known[metric as usize].map(|i| &self.families[i])
+    }
+
+    /// The values of a label that this build knows; empty if the writer has no such label.
+    pub fn label_values(&self, label: Label) -> &[String] {
+        self.labels.iter().find(|l| l.name == label.name()).map_or(&[], |l| &l.values)
+    }
+}
+
+/// Which cells of a metric to add up: all, or those of one class, shard or operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Select {
+    class: Option<usize>,
+    shard: Option<usize>,
+    op: Option<usize>,
+}
+
+impl Select {
+    /// Every cell.
+    pub const ALL: Select = Select { class: None, shard: None, op: None };
+
+    /// Only this class, by its index.
+    #[must_use]
+    pub fn class(self, index: usize) -> Select {
+        Select { class: Some(index), ..self }
+    }
+
+    /// Only this shard, by its index.
+    #[must_use]
+    pub fn shard(self, index: usize) -> Select {
+        Select { shard: Some(index), ..self }
+    }
+
+    /// Only this operation.
+    #[must_use]
+    pub fn op(self, op: Op) -> Select {
+        Select { op: Some(op as usize), ..self }
+    }
+
+    fn of(self, label: &str) -> Option<usize> {
+        match label {
+            "class" => self.class,
+            "shard" => self.shard,
+            "op" => self.op,
+            _ => None,
+        }
+    }
+}
+
+/// A histogram's counts over some cells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistogramCounts {
+    /// Upper bounds, in stored units.
+    pub bounds: Vec<u64>,
+    /// Values by bucket, not cumulative; the last is above every bound.
+    pub buckets: Vec<u64>,
+    /// Sum of all values, in stored units.
+    pub sum: u64,
+}
+
+impl HistogramCounts {
+    /// Number of values.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+}
+
+/// One value for each cell of a schema.
+#[derive(Clone, Debug)]
+pub struct Counts {
+    /// What the values mean.
+    pub schema: Arc<Schema>,
+    /// The values, in the schema's order.
+    pub values: Vec<u64>,
+}
+
+impl Counts {
+    /// All zero.
+    #[must_use]
+    pub fn zero(schema: Arc<Schema>) -> Counts {
+        let values = vec![0; schema.len];
+        Counts { schema, values }
+    }
+
+    /// The sum of a counter over the selected cells; `None` if the writer does not have it.
+    pub fn sum(&self, metric: Metric, select: Select) -> Option<u64> {
+        let family = self.schema.family(metric).filter(|f| f.kind == Kind::Counter)?;
+        let mut sum = 0_u64;
+        self.visit(family, select, |values| sum = sum.wrapping_add(values[0]));
+        Some(sum)
+    }
+
+    /// A histogram over the selected cells; `None` if the writer does not have it.
+    pub fn histogram(&self, metric: Metric, select: Select) -> Option<HistogramCounts> {
+        let family = self.schema.family(metric).filter(|f| f.kind == Kind::Histogram)?;
+        let mut buckets = vec![0_u64; family.bounds.len() + 1];
+        let mut sum = 0_u64;
+        self.visit(family, select, |values| {
+            for (total, value) in buckets.iter_mut().zip(values) {
+                *total = total.wrapping_add(*value);
+            }
+            sum = sum.wrapping_add(*values.last().unwrap_or(&0));
+        });
+        Some(HistogramCounts { bounds: family.bounds.clone(), buckets, sum })
+    }
+
+    /// What has been counted since `earlier`, which must be of the same process. A value that went down (it
+    /// cannot, by the segment's rules) counts as no change rather than as a huge one.
+    #[must_use]
+    pub fn since(&self, earlier: &Counts) -> Counts {
+        let values =
+            self.values.iter().zip(&earlier.values).map(|(now, then)| now.saturating_sub(*then)).collect();
+        Counts { schema: Arc::clone(&self.schema), values }
+    }
+
+    /// Calls `f` with the label indices and the values of each label combination of a family.
+    pub fn each(&self, family: &Family, mut f: impl FnMut(&[usize], &[u64])) {
+        let dims: Vec<usize> = family.labels.iter().map(|&l| self.schema.labels[l].values.len()).collect();
+        let mut at = vec![0; dims.len()];
+        let cells = dims.iter().product::<usize>();
+        for cell in 0..cells {
+            let mut rest = cell;
+            for (index, dim) in at.iter_mut().zip(&dims).rev() {
+                *index = rest % dim;
+                rest /= dim;
+            }
+            let start = family.start + cell * family.width;
+            f(&at, &self.values[start..start + family.width]);
+        }
+    }
+
+    fn visit(&self, family: &Family, select: Select, mut f: impl FnMut(&[u64])) {
+        let wanted: Vec<Option<usize>> =
+            family.labels.iter().map(|&l| select.of(&self.schema.labels[l].name)).collect();
+        self.each(family, |at, values| {
+            if wanted.iter().zip(at).all(|(want, index)| want.is_none_or(|w| w == *index)) {
+                f(values);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_follow_the_selection() {
+        let schema = Arc::new(Schema::own());
+        let mut counts = Counts::zero(Arc::clone(&schema));
+        let family = schema.family(Metric::CasFailures).expect("own metric");
+        let index = |c: usize, s: usize, o: Op| family.start + (c * 8 + s) * Op::ALL.len() + o as usize;
+        counts.values[index(3, 3, Op::Pop)] = 5;
+        counts.values[index(3, 4, Op::BatchPop)] = 7;
+        let sum = |select| counts.sum(Metric::CasFailures, select);
+        assert_eq!(sum(Select::ALL), Some(12));
+        assert_eq!(sum(Select::ALL.class(3).shard(4)), Some(7));
+        assert_eq!(sum(Select::ALL.op(Op::Pop)), Some(5));
+        assert_eq!(sum(Select::ALL.class(2)), Some(0));
+        assert_eq!(counts.sum(Metric::Up, Select::ALL), None, "a gauge has no cells");
+    }
+}

@@ -1,0 +1,22 @@
+//! The counters of stormglass: one metric table, a shared-memory segment that holds the counts, its writer in the
+//! allocator's process and its reader in any other.
+//!
+//! An event is added to the counting thread's own [`SlotCounters`]; a reader sums over threads into a
+//! [`Snapshot`]; two snapshots make a [`Delta`]; [`Measures`] come from deltas. See ARCHITECTURE.md.
+
+mod cell;
+pub mod clock;
+mod counts;
+mod histogram;
+mod measures;
+pub mod schema;
+mod snapshot;
+
+pub use cell::Cell;
+pub use counts::{Counts, Family, HistogramCounts, LabelValues, Schema, Select};
+pub use histogram::{
+    DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,
+};
+pub use measures::Measures;
+pub use schema::{ClassCounters, Descriptor, Kind, Label, Metric, Op, ShardCounters, SlotCounters, Unit};
+pub use snapshot::{Delta, Liveness, Process, Snapshot};
