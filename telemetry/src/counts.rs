@@ -85,7 +85,7 @@ impl Schema {
             .iter()
             .map(|&l| LabelValues {
                 name: l.name().to_owned(),
-                values: (0..l.len()).map(|i| l.value(i)).collect(),
+                values: (0..l.cardinality()).map(|i| l.value(i)).collect(),
             })
             .collect();
         let families = Metric::ALL

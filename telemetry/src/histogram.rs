@@ -35,6 +35,11 @@ pub struct Histogram<const BUCKETS: usize> {
 }
 
 impl<const BUCKETS: usize> Histogram<BUCKETS> {
+    /// The counts by bucket, not cumulative.
+    pub fn counts(&self) -> [u64; BUCKETS] {
+        core::array::from_fn(|bucket| self.buckets[bucket].get())
+    }
+
     fn record_in(&self, bucket: usize, value: u64) {
         self.buckets[bucket].add(1);
         self.sum.add(value);

@@ -7,16 +7,28 @@
 mod cell;
 pub mod clock;
 mod counts;
+mod directory;
+mod error;
 mod histogram;
+mod layout;
+mod liveness;
 mod measures;
+mod parse;
+mod protocol;
+mod reader;
 pub mod schema;
 mod snapshot;
+mod writer;
 
 pub use cell::Cell;
 pub use counts::{Counts, Family, HistogramCounts, LabelValues, Schema, Select};
+pub use directory::Directory;
+pub use error::{ClaimError, Problem, ReadError, WriteError};
 pub use histogram::{
     DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,
 };
 pub use measures::Measures;
+pub use reader::Segment;
 pub use schema::{ClassCounters, Descriptor, Kind, Label, Metric, Op, ShardCounters, SlotCounters, Unit};
 pub use snapshot::{Delta, Liveness, Process, Snapshot};
+pub use writer::{Identity, Slot, Writer};

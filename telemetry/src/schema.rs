@@ -78,7 +78,7 @@ impl Label {
     }
 
     /// How many values the label has.
-    pub const fn len(self) -> usize {
+    pub const fn cardinality(self) -> usize {
         match self {
             Label::Class => CLASSES,
             Label::Shard => SHARDS,

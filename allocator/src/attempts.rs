@@ -1,0 +1,56 @@
+//! Counts the CAS attempts of one operation, and writes them down when the operation ends.
+//!
+//! Invariant: attempts made = successes + failures, and an operation's retries are its failures.
+
+use stormglass_telemetry::Op;
+
+use crate::seam;
+use crate::site::Site;
+use crate::versioned::{Lost, Seen, VersionedHead};
+
+/// The attempts of one operation. Counted when dropped, so that no path out of a loop forgets it.
+pub(crate) struct Attempts<'a> {
+    site: Site<'a>,
+    op: Op,
+    made: u64,
+    failures: u64,
+    aba_averted: u64,
+}
+
+impl<'a> Attempts<'a> {
+    pub(crate) fn of(op: Op, site: Site<'a>) -> Attempts<'a> {
+        Attempts { site, op, made: 0, failures: 0, aba_averted: 0 }
+    }
+
+    /// One attempt on a versioned head.
+    pub(crate) fn replace(&mut self, head: &VersionedHead, seen: Seen, top: Option<u32>) -> bool {
+        seam::reached(self.site.at);
+        let outcome = head.replace(seen, top);
+        if outcome == Err(Lost::VersionAlone) {
+            self.aba_averted += 1;
+        }
+        self.count(outcome.is_ok())
+    }
+
+    /// Writes down an attempt that was made elsewhere.
+    pub(crate) fn count(&mut self, succeeded: bool) -> bool {
+        self.made += 1;
+        self.failures += u64::from(!succeeded);
+        succeeded
+    }
+}
+
+impl Drop for Attempts<'_> {
+    fn drop(&mut self) {
+        if self.made == 0 {
+            return;
+        }
+        let counters = self.site.counters;
+        counters.cas_attempts[self.op as usize].add(self.made);
+        counters.cas_retries.record(self.failures);
+        if self.failures > 0 {
+            counters.cas_failures[self.op as usize].add(self.failures);
+            counters.aba_averted.add(self.aba_averted);
+        }
+    }
+}

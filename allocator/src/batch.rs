@@ -1,0 +1,51 @@
+//! Up to one batch of owned blocks, on the stack of the thread that moves them.
+
+use crate::block::{Block, Chain};
+use crate::links::Links;
+
+/// Blocks that a refill takes or a spill returns at once. Two under loom, so that the models stay small.
+pub(crate) const BATCH: usize = if cfg!(loom) { 2 } else { 32 };
+
+/// At most [`BATCH`] blocks, owned.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    numbers: [u32; BATCH],
+    len: usize,
+}
+
+impl Batch {
+    pub(crate) fn new() -> Batch {
+        Batch { numbers: [0; BATCH], len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn room(&self) -> usize {
+        BATCH - self.len
+    }
+
+    pub(crate) fn push(&mut self, block: Block) {
+        self.numbers[self.len] = block.number();
+        self.len += 1;
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Block> {
+        self.len = self.len.checked_sub(1)?;
+        Some(Block::claim(self.numbers[self.len]))
+    }
+
+    /// Links all blocks into a chain; none if the batch is empty.
+    pub(crate) fn into_chain(mut self, links: &Links) -> Option<Chain> {
+        let mut chain = Chain::one(self.pop()?);
+        while let Some(block) = self.pop() {
+            chain = chain.prepend(block, links);
+        }
+        Some(chain)
+    }
+}

@@ -1,0 +1,71 @@
+//! A block's token, and chains of blocks.
+//!
+//! Invariant: for each block at most one `Block` (or `Chain` that holds it) exists, and whoever has it owns the block.
+//! That is why the lists may offer safe functions: what is pushed was owned, what is popped is owned.
+
+use crate::links::Links;
+
+/// Ownership of one block, by its number in the region. Not `Copy`, not `Clone`.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a block that is dropped is lost until the pool goes"]
+pub(crate) struct Block(u32);
+
+impl Block {
+    /// Takes ownership of block `number`.
+    ///
+    /// The caller has just taken the block out of the one place that held it: a list by a successful CAS or under its
+    /// lock, a fresh page, or a caller's pointer.
+    pub(crate) fn claim(number: u32) -> Block {
+        Block(number)
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.0
+    }
+}
+
+/// Blocks that are linked one to the next, owned together.
+#[derive(Debug)]
+#[must_use = "a chain that is dropped is lost until the pool goes"]
+pub(crate) struct Chain {
+    first: u32,
+    last: u32,
+    len: u32,
+}
+
+impl Chain {
+    /// A chain of one block; its link is written when it is pushed.
+    pub(crate) fn one(block: Block) -> Chain {
+        Chain { first: block.0, last: block.0, len: 1 }
+    }
+
+    /// Takes ownership of the chain that starts at `first`, following its links to the end.
+    ///
+    /// The caller has just taken the chain whole from the one place that held it.
+    pub(crate) fn claim(first: u32, links: &Links) -> Chain {
+        let (mut last, mut len) = (first, 1);
+        while let Some(next) = links.next(last) {
+            last = next;
+            len += 1;
+        }
+        Chain { first, last, len }
+    }
+
+    /// Puts `block` in front.
+    pub(crate) fn prepend(self, block: Block, links: &Links) -> Chain {
+        links.set_next(block.0, Some(self.first));
+        Chain { first: block.0, last: self.last, len: self.len + 1 }
+    }
+
+    pub(crate) fn first(&self) -> u32 {
+        self.first
+    }
+
+    pub(crate) fn last(&self) -> u32 {
+        self.last
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+}

@@ -1,0 +1,34 @@
+//! Misuse that is found where it costs nothing. The answer is a message by a raw write and an abort: an allocator that
+//! has been lied to cannot unwind.
+
+use core::fmt::Write as _;
+use core::ptr::NonNull;
+
+/// Text on the stack: no allocation, what does not fit is cut.
+struct Line {
+    bytes: [u8; 160],
+    len: usize,
+}
+
+impl core::fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let room = &mut self.bytes[self.len..];
+        let n = text.len().min(room.len());
+        room[..n].copy_from_slice(&text.as_bytes()[..n]);
+        self.len += n;
+        Ok(())
+    }
+}
+
+/// Ends the process: `address` is freed here, but was never given out by this pool.
+#[cold]
+pub(crate) fn foreign(address: NonNull<u8>) -> ! {
+    let mut line = Line { bytes: [0; 160], len: 0 };
+    let _ = writeln!(
+        line,
+        "stormglass: free of {address:p}, which this pool never gave out (a foreign or stale pointer)"
+    );
+    // Nothing more can be done if standard error is closed.
+    let _ = rustix::io::write(rustix::stdio::stderr(), &line.bytes[..line.len]);
+    std::process::abort()
+}

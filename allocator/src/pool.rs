@@ -1,0 +1,74 @@
+//! The pool: one region, one design, and the heaps of the threads that use them.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use stormglass_telemetry::Writer;
+use stormglass_telemetry::clock::Clock;
+use stormglass_telemetry::schema::SHARDS;
+
+use crate::error::PoolError;
+use crate::free_list::{Strategy, StrategyId};
+use crate::heap::Heap;
+use crate::region::Region;
+
+/// How a pool is made.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolConfig {
+    /// The free-list design.
+    pub strategy: StrategyId,
+    /// The home shard of every thread; `None` deals them out in turn. One shard for all makes the worst contention.
+    pub home: Option<usize>,
+    /// Address space to reserve for blocks, in bytes. Only what is used takes memory.
+    pub region_bytes: usize,
+}
+
+impl Default for PoolConfig {
+    fn default() -> PoolConfig {
+        PoolConfig { strategy: StrategyId::Mutex, home: None, region_bytes: 16 << 30 }
+    }
+}
+
+/// A mid pool. Shared by threads, each of which has its own [`Heap`].
+pub struct Pool {
+    pub(crate) region: Region,
+    pub(crate) strategy: Strategy,
+    pub(crate) clock: Clock,
+    home: Option<usize>,
+    heaps: AtomicUsize,
+    writer: Writer,
+}
+
+impl Pool {
+    /// Reserves the address space; takes no memory yet.
+    ///
+    /// # Errors
+    /// If not even the smallest region can be reserved, or `config.home` is no shard.
+    pub fn new(config: PoolConfig, writer: Writer) -> Result<Pool, PoolError> {
+        if let Some(home) = config.home.filter(|&home| home >= SHARDS) {
+            return Err(PoolError::NoSuchShard(home));
+        }
+        Ok(Pool {
+            region: Region::reserve(config.region_bytes)?,
+            strategy: Strategy::new(config.strategy),
+            clock: Clock::calibrate(),
+            home: config.home,
+            heaps: AtomicUsize::new(0),
+            writer,
+        })
+    }
+
+    /// The calling thread's part of the pool. Its rings go back to their shards when it is dropped.
+    ///
+    /// # Errors
+    /// If there is no memory for the thread's counters.
+    pub fn heap(&self) -> Result<Heap<'_>, PoolError> {
+        // Relaxed: only deals out numbers.
+        let number = self.heaps.fetch_add(1, Ordering::Relaxed);
+        Ok(Heap::new(self, self.writer.claim()?, self.home.unwrap_or(number % SHARDS)))
+    }
+
+    /// The counters' writer, whose path names the segment.
+    pub fn writer(&self) -> &Writer {
+        &self.writer
+    }
+}

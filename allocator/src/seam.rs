@@ -1,0 +1,51 @@
+//! The one place between what a list operation saw and its attempt to change it: after the load of a head and before
+//! the CAS, or inside a lock.
+//!
+//! Tests step in here and let another thread's whole operation happen, so that an interleaving is scripted rather than
+//! hoped for. Outside tests nothing is here.
+
+use crate::site::ShardId;
+
+/// Called by every design at its seam.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "nothing is left of it outside tests")]
+pub(crate) fn reached(at: ShardId) {
+    #[cfg(test)]
+    script::play(at);
+    #[cfg(not(test))]
+    let _ = at;
+}
+
+#[cfg(test)]
+pub(crate) mod script {
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+
+    use super::ShardId;
+
+    type Step = Box<dyn FnOnce()>;
+
+    thread_local! {
+        static STEPS: RefCell<VecDeque<Option<Step>>> = const { RefCell::new(VecDeque::new()) };
+    }
+
+    /// What happens at the next seams of this thread, in order: an interruption, or nothing.
+    pub(crate) fn write(steps: impl IntoIterator<Item = Option<Step>>) {
+        STEPS.with_borrow_mut(|s| s.extend(steps));
+    }
+
+    /// Whether every step was played.
+    pub(crate) fn is_done() -> bool {
+        STEPS.with_borrow(VecDeque::is_empty)
+    }
+
+    pub(super) fn play(_at: ShardId) {
+        // The borrow ends before the step runs, because the step reaches seams of its own.
+        let step = STEPS.with_borrow_mut(VecDeque::pop_front).flatten();
+        if let Some(step) = step {
+            let rest = STEPS.take();
+            step();
+            STEPS.set(rest);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Where segments lie, and who may be trusted there.
+//!
+//! Invariant: a directory that is used belongs to this user and nobody else may enter it, so that no other user can put
+//! a file or a link in a writer's or a reader's way.
+
+use std::fs::{DirBuilder, symlink_metadata};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::io::Errno;
+
+use crate::error::{Problem, ReadError, WriteError};
+use crate::reader::Segment;
+use crate::snapshot::Liveness;
+
+/// File name extension of segments.
+const EXTENSION: &str = "seg";
+
+/// The directory of a user's segments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    /// `STORMGLASS_DIR`, else `/dev/shm/stormglass-UID` of the effective user.
+    #[must_use]
+    pub fn from_env() -> Directory {
+        match std::env::var_os("STORMGLASS_DIR").filter(|dir| !dir.is_empty()) {
+            Some(dir) => Directory::at(dir),
+            None => Directory::at(format!("/dev/shm/stormglass-{}", rustix::process::geteuid().as_raw())),
+        }
+    }
+
+    /// Any directory.
+    pub fn at(path: impl Into<PathBuf>) -> Directory {
+        Directory { path: path.into() }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the directory if it is missing, and checks that it is ours alone.
+    pub(crate) fn prepare(&self) -> Result<(), WriteError> {
+        match DirBuilder::new().mode(0o700).create(&self.path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(WriteError::Directory {
+                    path: self.path.clone(),
+                    reason: format!("it cannot be made ({error})"),
+                });
+            }
+        }
+        self.check()
+            .map_err(|reason| WriteError::Directory { path: self.path.clone(), reason: reason.to_owned() })
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let Ok(meta) = symlink_metadata(&self.path) else { return Err("it cannot be looked at") };
+        if !meta.is_dir() {
+            return Err("it is not a directory");
+        }
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err("it belongs to another user");
+        }
+        if meta.mode() & 0o077 != 0 {
+            return Err("other users may enter it (chmod 700 mends that)");
+        }
+        Ok(())
+    }
+
+    /// The segments, in the order of their names. A directory that is not there has none.
+    ///
+    /// # Errors
+    /// If the directory is not this user's alone, or cannot be listed.
+    pub fn scan(&self) -> Result<Vec<PathBuf>, ReadError> {
+        let error = |problem| ReadError { path: self.path.clone(), problem };
+        let entries = match std::fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => {
+                let errno = Errno::from_io_error(&e).unwrap_or(Errno::IO);
+                return Err(error(Problem::System("list the directory", errno)));
+            }
+        };
+        self.check().map_err(|why| error(Problem::NotOurs(why)))?;
+        let mut paths: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION))
+            .collect();
+        paths.sort();
+        Ok(paths)
+    }
+
+    /// Removes the segments whose process died at least `dead_for` ago, by the file's last change or, where a dead
+    /// process never said it was ready, its creation. Returns how many.
+    pub fn reap(&self, dead_for: Duration) -> usize {
+        let old = |path: &Path| {
+            let modified = symlink_metadata(path).and_then(|meta| meta.modified());
+            modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age >= dead_for))
+        };
+        let paths = self.scan().unwrap_or_default();
+        let dead = paths.iter().filter(|path| match Segment::open(path) {
+            Ok(segment) => segment.liveness() == Liveness::Dead && segment.dead_for() >= dead_for,
+            Err(ReadError { problem: Problem::Starting, .. }) => old(path),
+            // What cannot be read is not ours to remove.
+            Err(_) => false,
+        });
+        dead.filter(|path| std::fs::remove_file(path).is_ok()).count()
+    }
+
+    pub(crate) fn segment_path(&self, pid: u32, sequence: u32) -> PathBuf {
+        self.path.join(format!("{pid}-{sequence}.{EXTENSION}"))
+    }
+}

@@ -1,0 +1,308 @@
+//! The writer's side of a segment: makes the file, hands a slot to each thread.
+//!
+//! Invariant: a slot has one owner at a time, and [`Writer::claim`] takes nothing from the heap: it may run inside an
+//! allocator's first allocation on a thread.
+
+use core::marker::PhantomData;
+use core::ops::Deref;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags};
+
+use crate::directory::Directory;
+use crate::error::{ClaimError, WriteError};
+use crate::layout::{
+    CHUNK_BYTES, DescriptorRecord, Header, LabelRecord, MAX_CHUNKS, SLOTS_OFFSET, SLOTS_PER_CHUNK,
+    chunks_offset, descriptor_record, field, label_record, slot_metrics,
+};
+use crate::schema::{Label, SlotCounters};
+use crate::{clock, liveness, protocol};
+
+/// What a segment says of its process, besides what the kernel knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// Free-list design; cut after 32 bytes.
+    pub strategy: &'a str,
+    /// What a benchmark runs, else empty; cut after 32 bytes.
+    pub workload: &'a str,
+}
+
+/// A process's counters.
+pub struct Writer {
+    segment: Option<Mapped>,
+}
+
+/// A segment that others can see.
+struct Mapped {
+    path: PathBuf,
+    /// Holds the lock that says that the writer lives.
+    file: OwnedFd,
+    header: NonNull<Header>,
+    chunks: [AtomicPtr<u8>; MAX_CHUNKS],
+    growing: Mutex<()>,
+}
+
+// SAFETY: the header is written before `Mapped` exists and through atomics afterwards; chunks are reached through atomics.
+unsafe impl Send for Mapped {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Mapped {}
+
+fn map(file: &OwnedFd, offset: usize, len: usize) -> Result<NonNull<u8>, Errno> {
+    // SAFETY: a new mapping at an address of the kernel's choice aliases nothing.
+    let start = unsafe {
+        rustix::mm::mmap(
+            core::ptr::null_mut(),
+            len,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+            file,
+            offset as u64,
+        )
+    }?;
+    NonNull::new(start.cast()).ok_or(Errno::NOMEM)
+}
+
+impl Writer {
+    /// Makes a segment for this process in `directory`.
+    ///
+    /// # Errors
+    /// If the directory is not this user's alone, or the file system has no room.
+    pub fn create(directory: &Directory, identity: &Identity<'_>) -> Result<Writer, WriteError> {
+        directory.prepare()?;
+        let pid = std::process::id();
+        let mut sequence = 0;
+        let (file, path) = loop {
+            let path = directory.segment_path(pid, sequence);
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            match rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) {
+                Ok(file) => break (file, path),
+                // Another pool of this process has it, or a dead process had the same pid: never take a file over.
+                Err(Errno::EXIST) => sequence += 1,
+                Err(errno) => return Err(WriteError::system("make the segment", &path, errno)),
+            }
+        };
+        let mapped = Mapped::fill(file, path, pid, sequence, identity).map_err(|(path, error)| {
+            // Half a segment is of no use to anybody; if it cannot be removed, readers call it `starting`.
+            let _ = std::fs::remove_file(path);
+            error
+        })?;
+        Ok(Writer { segment: Some(mapped) })
+    }
+
+    /// Counters that nobody else can see: for programs without shared memory, and for tests.
+    pub fn detached() -> Writer {
+        Writer { segment: None }
+    }
+
+    /// The segment's file; none if detached.
+    pub fn path(&self) -> Option<&Path> {
+        self.segment.as_ref().map(|segment| segment.path.as_path())
+    }
+
+    /// A slot for the calling thread. Where the segment can grow no more, the slot is private memory: the thread works on,
+    /// and is counted as dropped.
+    ///
+    /// # Errors
+    /// If not even private memory can be had.
+    pub fn claim(&self) -> Result<Slot<'_>, ClaimError> {
+        let Some(segment) = &self.segment else { return Slot::private().map_err(ClaimError) };
+        if let Some(slot) = segment.claim() {
+            // Relaxed: a statistic.
+            segment.header().threads_started.fetch_add(1, Ordering::Relaxed);
+            return Ok(slot);
+        }
+        // Relaxed: a statistic.
+        segment.header().threads_dropped.fetch_add(1, Ordering::Relaxed);
+        Slot::private().map_err(ClaimError)
+    }
+}
+
+impl Mapped {
+    /// Writes a new segment and shows it. On an error the file's path comes back, for removal.
+    fn fill(
+        file: OwnedFd,
+        path: PathBuf,
+        pid: u32,
+        sequence: u32,
+        identity: &Identity<'_>,
+    ) -> Result<Mapped, (PathBuf, WriteError)> {
+        let head = chunks_offset();
+        let bytes = head + CHUNK_BYTES;
+        let prepared = (|| {
+            // Before anything is ready, so that no reader ever probes a lock that is not held yet.
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+                .map_err(|e| WriteError::system("lock", &path, e))?;
+            // Allocated, not only sized: a hole on a full tmpfs would be a SIGBUS at the first count.
+            rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64).map_err(|e| match e {
+                Errno::NOSPC | Errno::DQUOT => WriteError::Full { path: path.clone(), bytes: bytes as u64 },
+                e => WriteError::system("allocate", &path, e),
+            })?;
+            let header = map(&file, 0, head).map_err(|e| WriteError::system("map", &path, e))?;
+            let chunk = map(&file, head, CHUNK_BYTES).map_err(|e| WriteError::system("map", &path, e))?;
+            Ok((header, chunk))
+        })();
+        let (start, chunk) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Err((path, error)),
+        };
+        let header: NonNull<Header> = start.cast();
+        let contents = Header {
+            pid,
+            sequence,
+            start_time: liveness::start_time(pid).unwrap_or(0),
+            pid_namespace: liveness::pid_namespace(),
+            created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            born: clock::monotonic(),
+            command: field(std::fs::read_to_string("/proc/self/comm").unwrap_or_default().trim_end()),
+            strategy: field(identity.strategy),
+            workload: field(identity.workload),
+            ..Header::new()
+        };
+        let (labels, descriptors) = (contents.labels_offset as usize, contents.descriptors_offset as usize);
+        // SAFETY: the mapping is `head` bytes long, page-aligned and writable, and `head` covers the header, the label
+        // records and the descriptor records, each at a multiple of 8; the file is new and locked, and readers look at
+        // nothing before `ready`, so nobody else reads or writes these bytes.
+        unsafe {
+            header.write(contents);
+            for (i, &label) in Label::ALL.iter().enumerate() {
+                start.add(labels).cast::<LabelRecord>().add(i).write(label_record(label));
+            }
+            for (i, descriptor) in slot_metrics().enumerate() {
+                start
+                    .add(descriptors)
+                    .cast::<DescriptorRecord>()
+                    .add(i)
+                    .write(descriptor_record(&descriptor));
+            }
+        }
+        let chunks = [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CHUNKS];
+        chunks[0].store(chunk.as_ptr(), Ordering::Relaxed);
+        let mapped = Mapped { path, file, header, chunks, growing: Mutex::new(()) };
+        protocol::publish(&mapped.header().chunks, 1);
+        protocol::publish(&mapped.header().ready, 1);
+        Ok(mapped)
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: `fill` wrote it, it stays mapped until drop, and only its atomics change.
+        unsafe { self.header.as_ref() }
+    }
+
+    fn claim(&self) -> Option<Slot<'_>> {
+        let owner = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
+        loop {
+            let count = protocol::published(&self.header().chunks) as usize;
+            let found = self.chunks[..count].iter().find_map(|chunk| {
+                // Acquire: pairs with the Release in `grow`.
+                let chunk = NonNull::new(chunk.load(Ordering::Acquire))?;
+                // SAFETY: a chunk starts with its owner words, zeroed by the file system, and stays mapped until drop.
+                let owners = unsafe { chunk.cast::<[AtomicU32; SLOTS_PER_CHUNK]>().as_ref() };
+                let number = protocol::claim(owners, owner)?;
+                // SAFETY: the slots follow at SLOTS_OFFSET, a page and so aligned; `number` is below SLOTS_PER_CHUNK.
+                let counters = unsafe { chunk.add(SLOTS_OFFSET).cast::<SlotCounters>().add(number) };
+                Some(Slot { counters, home: Home::Segment(&owners[number]), not_sync: PhantomData })
+            });
+            if found.is_some() || !self.grow(count) {
+                return found;
+            }
+        }
+    }
+
+    /// Adds a chunk, unless another thread has done so since there were `seen`. `false` if there can be no more.
+    fn grow(&self, seen: usize) -> bool {
+        let Ok(_growing) = self.growing.lock() else { return false };
+        let count = protocol::published(&self.header().chunks) as usize;
+        if count > seen {
+            return true;
+        }
+        if count == MAX_CHUNKS {
+            return false;
+        }
+        let offset = chunks_offset() + count * CHUNK_BYTES;
+        let allocated =
+            rustix::fs::fallocate(&self.file, FallocateFlags::empty(), offset as u64, CHUNK_BYTES as u64);
+        let Ok(chunk) = allocated.and_then(|()| map(&self.file, offset, CHUNK_BYTES)) else { return false };
+        // Release: pairs with the Acquire in `claim`.
+        self.chunks[count].store(chunk.as_ptr(), Ordering::Release);
+        protocol::publish(&self.header().chunks, count as u32 + 1);
+        true
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: these are the mappings that `fill` and `grow` made; slots borrow the writer, so none is in use.
+        unsafe {
+            for chunk in &mut self.chunks {
+                if !chunk.get_mut().is_null() {
+                    let _ = rustix::mm::munmap(chunk.get_mut().cast(), CHUNK_BYTES);
+                }
+            }
+            let _ = rustix::mm::munmap(self.header.as_ptr().cast(), chunks_offset());
+        }
+        // The file stays, for a post-mortem; closing it lets go of the lock, which says that the writer has gone.
+    }
+}
+
+/// A thread's counters, from [`Writer::claim`] until dropped.
+pub struct Slot<'w> {
+    counters: NonNull<SlotCounters>,
+    home: Home<'w>,
+    /// Cells have one writer: two threads must not share a slot.
+    not_sync: PhantomData<*mut ()>,
+}
+
+enum Home<'w> {
+    Segment(&'w AtomicU32),
+    Private,
+}
+
+// SAFETY: a slot may move to another thread as a whole; what it points to is atomics, and stays mapped for 'w.
+unsafe impl Send for Slot<'_> {}
+
+impl Slot<'_> {
+    fn private() -> Result<Slot<'static>, Errno> {
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
+        let start = unsafe {
+            rustix::mm::mmap_anonymous(
+                core::ptr::null_mut(),
+                size_of::<SlotCounters>(),
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE,
+            )
+        }?;
+        let counters = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;
+        Ok(Slot { counters, home: Home::Private, not_sync: PhantomData })
+    }
+}
+
+impl Deref for Slot<'_> {
+    type Target = SlotCounters;
+
+    #[inline]
+    fn deref(&self) -> &SlotCounters {
+        // SAFETY: points to a zero-initialised, aligned slot that stays mapped while this value lives; all its fields are
+        // atomics, for which any bytes are valid.
+        unsafe { self.counters.as_ref() }
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        match self.home {
+            Home::Segment(owner) => protocol::release(owner),
+            Home::Private => {
+                // SAFETY: `private` mapped exactly this, and no reference outlives the value.
+                let _ =
+                    unsafe { rustix::mm::munmap(self.counters.as_ptr().cast(), size_of::<SlotCounters>()) };
+            }
+        }
+    }
+}
