@@ -247,7 +247,7 @@ fn check_sums(strategy: StrategyId, pool: &Pool, allocations: u64, frees: u64) {
     );
     assert_eq!(allocations, frees);
     assert_eq!(snapshot.live_bytes(), Some(0));
-    assert_eq!(all(Metric::RemoteDrainedBlocks) <= all(Metric::RemoteFrees), true);
+    assert!(all(Metric::RemoteDrainedBlocks) <= all(Metric::RemoteFrees));
     for (class, _) in CLASS_BYTES.iter().enumerate() {
         let of = |metric| sum(metric, Select::ALL.class(class));
         assert_eq!(
