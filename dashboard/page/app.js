@@ -1,0 +1,217 @@
+// The page: takes frames from the stream, keeps them in the store, and has each part draw what it shows.
+//
+// Invariant: drawing depends on the store and the reader's choices only, so that a pause, a hidden tab or a change
+// of choice is nothing but a draw that happens later or once more.
+
+import { Card } from "./card.js";
+import { rank } from "./designs.js";
+import { attribute, html, text } from "./dom.js";
+import { counted, digits, percent, si } from "./format.js";
+import { decades } from "./histogram.js";
+import { fitScale, MEASURES, RAMP, ticks } from "./measures.js";
+import { Results } from "./results.js";
+import { Store } from "./store.js";
+import { connect } from "./stream.js";
+import { Timelines } from "./timeline.js";
+
+const at = (id) => document.getElementById(id);
+const FOLLOW = "";
+const THEME = "stormglass-theme";
+
+const store = new Store();
+const cards = new Map();
+const timelines = new Timelines(at("timelines"), at("frozen"));
+const results = new Results(at("results"), at("machine"));
+const choice = { measure: "cas_failures_per_second", workload: FOLLOW, paused: false };
+let frames = 0;
+let shape = null;
+let drawnScale = "";
+
+/** The workload whose processes the cards show; null is whichever ran last. */
+function shownWorkload() {
+  if (choice.workload !== FOLLOW) return choice.workload;
+  // While something runs, follow it. Afterwards nobody wants the last run but the one that stormed.
+  const over = !store.anyLive && !store.report?.progress && store.time - store.lastPoint > 3000;
+  return over ? store.stormiest() : null;
+}
+
+function draw() {
+  if (document.hidden || !shape) return;
+  drawCards();
+  drawProgress();
+  drawWorkloads();
+  results.update(store.report);
+  timelines.update(store.runs(), store.edge());
+}
+
+function drawCards() {
+  const processes = store.cards(shownWorkload());
+  const key = choice.measure;
+  const top = fitScale(key, processes.map((p) => p.grid[key] ?? []), store.time);
+  const tall = decades(processes.map((p) => p.retries));
+  drawScale(key, top);
+  let worst = null;
+  for (const process of processes) {
+    const hottest = card(process.strategy).update(process, key, top, tall);
+    if (hottest && (!worst || hottest.value > worst.hottest.value)) worst = { process, hottest };
+  }
+  const shown = new Set(processes.map((p) => p.strategy));
+  for (const [design, { node }] of cards) if (node.hidden === shown.has(design)) node.hidden = !shown.has(design);
+  if (processes.length > 0) headline(worst, key);
+}
+
+function card(design) {
+  if (!cards.has(design)) {
+    const made = new Card(design, shape);
+    cards.set(design, made);
+    const next = [...cards.keys()].filter((name) => rank(name) > rank(design)).sort((a, b) => rank(a) - rank(b))[0];
+    at("grids").insertBefore(made.node, next ? cards.get(next).node : null);
+  }
+  return cards.get(design);
+}
+
+/** The storm in words: which design, where, how bad. */
+function headline(worst, key) {
+  const measure = MEASURES[key];
+  if (!worst) {
+    text(at("headline"), "Calm: no shard shows any " + (key === "cas_failures_per_second" ? "CAS failure" : measure.name));
+    text(at("subline"), "Pick another measure, or wait for threads to meet on a shard.");
+    return;
+  }
+  const { process, hottest } = worst;
+  text(at("headline"), `${process.strategy} at ${hottest.name}: ${measure.say(hottest.value)}`);
+  const r = process.rates;
+  const parts = [
+    counted(r.failures_per_batch) && `${digits(r.failures_per_batch)} failed CASes for each batch that it fetches`,
+    counted(r.walked_per_kept) && `${digits(r.walked_per_kept)} blocks walked for each that it keeps`,
+    counted(r.ring_hit_ratio) && `${percent(r.ring_hit_ratio)} of allocations never get there`,
+    counted(r.allocations_per_second) && `${si(r.allocations_per_second)} allocations/s in all`,
+  ];
+  text(at("subline"), `${parts.filter(Boolean).join(" · ")}${process.workload ? ` (${process.workload})` : ""}`);
+}
+
+function drawScale(key, top) {
+  const drawn = `${key} ${top}`;
+  if (drawn === drawnScale) return;
+  drawnScale = drawn;
+  const marks = ticks(key, top);
+  at("ticks").replaceChildren(...marks.map(([place, words], i) => {
+    const mark = html("span", { class: i % 2 ? "minor" : "" }, words);
+    mark.style.left = `${place * 100}%`;
+    return mark;
+  }));
+  text(at("unit"), MEASURES[key].unit + (MEASURES[key].log ? ", log scale" : ""));
+  attribute(at("scale"), "aria-label", `Colour scale from ${marks[0][1]} to ${marks.at(-1)[1]} ${MEASURES[key].unit}, the same for all designs`);
+}
+
+function drawProgress() {
+  const progress = store.report?.progress;
+  const done = store.report && !progress;
+  at("progress").hidden = !store.report;
+  if (!store.report) return;
+  attribute(at("progress-bar"), "max", progress ? progress.of : 1);
+  at("progress-bar").value = progress ? progress.done : 1;
+  at("progress").classList.toggle("done", done);
+  text(at("progress-words"), done ? "benchmark finished" : `${progress.done} of ${progress.of}: ${progress.current}`);
+}
+
+function drawWorkloads() {
+  const known = store.workloads();
+  const box = at("workloads");
+  box.hidden = known.length < 2;
+  const seen = known.join("\n");
+  if (box.dataset.seen !== seen) {
+    box.dataset.seen = seen;
+    segments(box, "workload", [[FOLLOW, "follow"], ...known.map((w) => [w, w])], choice.workload, (value) => (choice.workload = value));
+  }
+  // What "follow" has chosen is underlined, so that the cards never change workload in secret.
+  const now = shownWorkload();
+  for (const label of box.querySelectorAll("label")) {
+    label.classList.toggle("followed", choice.workload === FOLLOW && now !== null && label.firstChild.value === now);
+  }
+}
+
+/** Fills a fieldset with radio buttons that look like one segmented control. */
+function segments(box, name, options, picked, pick) {
+  for (const old of box.querySelectorAll("label")) old.remove();
+  for (const [value, words] of options) {
+    const input = html("input", { type: "radio", name, value });
+    input.checked = value === picked;
+    input.addEventListener("change", () => {
+      pick(value);
+      draw();
+    });
+    box.append(html("label", {}, input, html("span", {}, words)));
+  }
+}
+
+function paintRamp() {
+  // Steps rather than a gradient: the legend shows exactly the colours that cells can have.
+  at("ramp").replaceChildren(...RAMP.map(({ fill }) => {
+    const step = html("i");
+    step.style.background = fill;
+    return step;
+  }));
+}
+
+function pause(wanted) {
+  choice.paused = wanted;
+  attribute(at("pause"), "aria-pressed", wanted);
+  text(at("pause").firstElementChild, wanted ? "Resume" : "Pause");
+  document.body.classList.toggle("paused", wanted);
+  if (!wanted) draw();
+}
+
+function remember(theme) {
+  try {
+    if (theme === undefined) return localStorage.getItem(THEME);
+    localStorage.setItem(THEME, theme);
+  } catch {
+    // Storage may be forbidden; then the choice lasts as long as the page.
+  }
+  return theme ?? null;
+}
+
+function listen() {
+  segments(at("measures"), "measure", Object.entries(MEASURES).map(([key, m]) => [key, m.name]), choice.measure, (key) => (choice.measure = key));
+  at("pause").addEventListener("click", () => pause(!choice.paused));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== " " || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.target.closest("button, input, a, select, summary")) return;
+    event.preventDefault();
+    pause(!choice.paused);
+  });
+  const root = document.documentElement;
+  const chosen = remember();
+  if (chosen === "light" || chosen === "dark") root.dataset.theme = chosen;
+  at("theme").addEventListener("click", () => {
+    const dark = (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+    root.dataset.theme = dark ? "light" : "dark";
+    remember(root.dataset.theme);
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!choice.paused) draw();
+  });
+}
+
+const STATES = { live: "live", reconnecting: "reconnecting", ended: "ended: the sidecar is gone" };
+
+paintRamp();
+listen();
+connect({
+  onFrame(frame) {
+    shape ??= { classes: frame.classes, shards: frame.shards };
+    store.frame(frame);
+    frames += 1;
+    document.body.dataset.frames = frames;
+    if (!choice.paused) draw();
+  },
+  onHistory(history) {
+    store.history(history);
+    if (!choice.paused) draw();
+  },
+  onState(state) {
+    attribute(at("connection"), "data-state", state);
+    text(at("connection"), STATES[state]);
+  },
+});

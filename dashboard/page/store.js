@@ -1,0 +1,127 @@
+// What the page knows: the latest process of each design and workload, and the points of the time lines.
+//
+// Invariants: a design that was seen stays, also after its process and its segment are gone; points are kept for
+// WINDOW and a little more, whatever the number of processes.
+
+import { rank } from "./designs.js";
+
+/** Milliseconds that the time lines show. */
+export const WINDOW = 60000;
+/** How far past the last point the time lines scroll before they stop. */
+const LINGER = 1500;
+const KEEP = WINDOW + 15000;
+
+const newer = (a, b) => (a.live !== b.live ? a.live : a.age_seconds !== b.age_seconds ? a.age_seconds < b.age_seconds : a.created > b.created);
+
+export class Store {
+  /** By strategy and workload: { process, seen } where seen is the time of the last frame that held it. */
+  #latest = new Map();
+  /** By process id: { strategy, workload, points: [[time, ...], ...] }. */
+  #runs = new Map();
+  time = 0;
+  lastPoint = 0;
+  anyLive = false;
+  report = null;
+
+  /** Takes a frame in. */
+  frame(frame) {
+    this.time = frame.time;
+    this.report = frame.results ?? this.report;
+    this.anyLive = false;
+    const best = new Map();
+    for (const process of frame.processes) {
+      const key = `${process.strategy}\n${process.workload}`;
+      const known = best.get(key);
+      if (!known || newer(process, known)) best.set(key, process);
+      if (process.live) {
+        this.anyLive = true;
+        this.#point(process, frame.time);
+      }
+    }
+    for (const [key, process] of best) this.#latest.set(key, { process, seen: frame.time });
+    this.#forget();
+  }
+
+  #point(process, time) {
+    const run = this.#run(process.id, process);
+    const r = process.rates;
+    const last = run.points.at(-1);
+    if (last && time <= last[0]) return;
+    run.points.push([time, r.allocations_per_second, r.cas_failures_per_second, r.ring_hit_ratio, r.lock_wait_ratio]);
+    this.lastPoint = Math.max(this.lastPoint, time);
+  }
+
+  #run(id, { strategy, workload }) {
+    let run = this.#runs.get(id);
+    if (!run) this.#runs.set(id, (run = { strategy, workload, points: [] }));
+    return run;
+  }
+
+  /** Takes the sidecar's history in; what frames have brought since stays behind it. */
+  history(history) {
+    for (const [id, points] of Object.entries(history.points ?? {})) {
+      const process = history.processes?.[id];
+      if (!process || points.length === 0) continue;
+      const run = this.#run(id, process);
+      const until = points.at(-1)[0];
+      run.points = [...points, ...run.points.filter((p) => p[0] > until)];
+      this.lastPoint = Math.max(this.lastPoint, run.points.at(-1)[0]);
+    }
+    this.#forget();
+  }
+
+  #forget() {
+    const before = this.lastPoint - KEEP;
+    for (const [id, run] of this.#runs) {
+      let old = 0;
+      while (old < run.points.length && run.points[old][0] < before) old += 1;
+      if (old > 0) run.points.splice(0, old);
+      if (run.points.length === 0) this.#runs.delete(id);
+    }
+  }
+
+  /** Workloads seen, oldest process first. */
+  workloads() {
+    const first = new Map();
+    for (const { process } of this.#latest.values()) {
+      first.set(process.workload, Math.min(process.created, first.get(process.workload) ?? Infinity));
+    }
+    return [...first].sort((a, b) => a[1] - b[1]).map(([workload]) => workload);
+  }
+
+  /** The workload that stormed most: that of the highest rate of CAS failures or, failing that, of lock wait. */
+  stormiest() {
+    const storm = (p) => [p.rates.cas_failures_per_second ?? 0, p.rates.lock_wait_ratio ?? 0];
+    let top = null;
+    for (const { process } of this.#latest.values()) {
+      const [a, b] = [storm(process), top ? storm(top) : [-1, -1]];
+      if (a[0] > b[0] || (a[0] === b[0] && a[1] > b[1])) top = process;
+    }
+    return top?.workload ?? null;
+  }
+
+  /** One process a design, in the page's order; of one workload, or of whichever ran last (null). */
+  cards(workload) {
+    const best = new Map();
+    for (const { process, seen } of this.#latest.values()) {
+      if (workload !== null && process.workload !== workload) continue;
+      // One that is gone from the frames is dead, and as old as its last sign of life.
+      const gone = seen < this.time;
+      const now = gone ? { ...process, live: false, age_seconds: process.age_seconds + (this.time - seen) / 1000 } : process;
+      const known = best.get(now.strategy);
+      if (!known || newer(now, known)) best.set(now.strategy, now);
+    }
+    return [...best.values()].sort((a, b) => rank(a.strategy) - rank(b.strategy));
+  }
+
+  /** The runs with points, oldest first. */
+  runs() {
+    return [...this.#runs.values()].sort((a, b) => a.points[0][0] - b.points[0][0]);
+  }
+
+  /** Right edge of the time lines; it stops a little behind the last point, so that they never scroll to emptiness. */
+  edge() {
+    const end = Math.min(this.time || this.lastPoint, this.lastPoint + LINGER);
+    return { end, frozen: !this.anyLive && this.time > end };
+  }
+}
