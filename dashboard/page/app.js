@@ -4,7 +4,7 @@
 // of choice is nothing but a draw that happens later or once more.
 
 import { Card } from "./card.js";
-import { rank } from "./designs.js";
+import { look, rank } from "./designs.js";
 import { attribute, html, text } from "./dom.js";
 import { counted, digits, percent, si } from "./format.js";
 import { decades } from "./histogram.js";
@@ -50,9 +50,12 @@ function drawCards() {
   const top = fitScale(key, processes.map((p) => p.grid[key] ?? []), store.time);
   const tall = decades(processes.map((p) => p.retries));
   drawScale(key, top);
+  // A card that still shows another workload than what runs now says so by its colour.
+  const latest = processes.reduce((a, b) => (b.age_seconds < a.age_seconds ? b : a), processes[0]);
   let worst = null;
   for (const process of processes) {
     const hottest = card(process.strategy).update(process, key, top, tall);
+    attribute(card(process.strategy).node, "data-behind", process.workload !== latest.workload);
     if (hottest && (!worst || hottest.value > worst.hottest.value)) worst = { process, hottest };
   }
   const shown = new Set(processes.map((p) => p.strategy));
@@ -74,20 +77,27 @@ function card(design) {
 function headline(worst, key) {
   const measure = MEASURES[key];
   if (!worst) {
+    text(at("eyebrow"), "Hottest shard");
     text(at("headline"), "Calm: no shard shows any " + (key === "cas_failures_per_second" ? "CAS failure" : measure.name));
     text(at("subline"), "Pick another measure, or wait for threads to meet on a shard.");
     return;
   }
   const { process, hottest } = worst;
-  text(at("headline"), `${process.strategy} at ${hottest.name}: ${measure.say(hottest.value)}`);
+  text(at("eyebrow"), `Hottest shard${process.live ? " now" : ""}${process.workload ? `, ${process.workload}` : ""}`);
+  if (at("headline").childElementCount === 0) at("headline").replaceChildren(html("span"), html("b"), html("span"));
+  const [who, where, what] = at("headline").children;
+  attribute(who, "class", look(process.strategy).hue);
+  text(who, process.strategy);
+  text(where, ` at ${hottest.name}: `);
+  text(what, measure.say(hottest.value));
   const r = process.rates;
   const parts = [
     counted(r.failures_per_batch) && `${digits(r.failures_per_batch)} failed CASes for each batch that it fetches`,
-    counted(r.walked_per_kept) && `${digits(r.walked_per_kept)} blocks walked for each that it keeps`,
+    counted(r.walked_per_kept) && r.walked_per_kept > 1 && `${digits(r.walked_per_kept)} blocks walked for each that it keeps`,
     counted(r.ring_hit_ratio) && `${percent(r.ring_hit_ratio)} of allocations never get there`,
     counted(r.allocations_per_second) && `${si(r.allocations_per_second)} allocations/s in all`,
   ];
-  text(at("subline"), `${parts.filter(Boolean).join(" · ")}${process.workload ? ` (${process.workload})` : ""}`);
+  text(at("subline"), parts.filter(Boolean).join(" · "));
 }
 
 function drawScale(key, top) {

@@ -46,6 +46,7 @@ export class Card {
   /** Shows a process: returns its hottest cell of the picked measure, if any. */
   update(process, key, top, decades) {
     attribute(this.node, "data-live", process.live);
+    attribute(this.node, "data-workload", process.workload);
     text(this.#state, process.live ? "live" : `ended ${ago(process.age_seconds)}`);
     // A dead process does not change: what is on its card stays right until the scale or the measure does.
     const drawn = `${process.id} ${process.live} ${key} ${top} ${decades}`;
@@ -68,7 +69,7 @@ export class Card {
 
   #calm(process, key) {
     const measured = process.grid[key]?.some((row) => row.some(counted));
-    return measured ? `calm: ${MEASURES[key].name} is ${MEASURES[key].low === 1 && key !== "cas_failures_per_second" ? "1, no waste," : "0"} on every shard`
+    return measured ? `calm: ${MEASURES[key].name} is ${MEASURES[key].calm} on every shard`
       : `${MEASURES[key].name}: ${NOT_COUNTED} here`;
   }
 

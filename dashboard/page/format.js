@@ -64,4 +64,5 @@ export function bytes(value) {
 }
 
 /** All digits, grouped, for those who want to know exactly. */
-export const exact = (value) => (counted(value) ? value.toLocaleString("en-US", { maximumFractionDigits: 4 }) : NOT_COUNTED);
+export const exact = (value) =>
+  counted(value) ? value.toLocaleString("en-US", { maximumFractionDigits: Math.abs(value) < 1000 ? 5 : 0 }) : NOT_COUNTED;

@@ -3,7 +3,7 @@
 // Invariant: a cell without a measurement is empty and looks so; 0 is a measurement and has the ramp's first colour.
 
 import { attribute, hideNote, html, noteOwner, showNote, text } from "./dom.js";
-import { bytes, exact, NOT_COUNTED } from "./format.js";
+import { bytes, counted, exact, NOT_COUNTED } from "./format.js";
 import { level, MEASURES, RAMP } from "./measures.js";
 
 export class Grid {
@@ -74,8 +74,7 @@ export class Grid {
     if (!this.#process) return;
     const rows = Object.entries(MEASURES).map(([key, measure]) => {
       const value = this.#process.grid[key]?.[cell.row]?.[cell.column];
-      const digits = exact(value);
-      return [measure.name, digits === NOT_COUNTED ? digits : `${digits} ${key === "lock_wait_ratio" ? "s/s" : ""}`.trim(), key === this.#key];
+      return [measure.name, exact(value) + (counted(value) ? measure.exact : ""), key === this.#key];
     });
     showNote(cell, `${this.#process.strategy}, ${this.#name(cell)}`, rows, cell.node.getBoundingClientRect());
   }
@@ -88,7 +87,7 @@ export class Grid {
     let hottest = null;
     for (const cell of this.#cells) {
       const value = values[cell.row]?.[cell.column] ?? null;
-      if (value !== null && value > measure.low && (!hottest || value > hottest.value)) hottest = { cell, value };
+      if (value !== null && value > measure.calm && (!hottest || value > hottest.value)) hottest = { cell, value };
       const shade = level(key, value, top);
       if (shade !== cell.level) {
         cell.level = shade;

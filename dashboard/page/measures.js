@@ -14,24 +14,27 @@ function roundUp(value, steps = STEPS) {
   return steps.find((step) => step * size >= value * 0.999) * size;
 }
 
-const logarithmic = (low) => (value, high) => Math.log(Math.max(value, low) / low) / Math.log(high / low);
+/** Decades that the ramp of a rate spans: what lies further below the hottest shard is background. */
+const DECADES = 4;
+const fromTop = (top) => top / 10 ** DECADES;
 
-/** By key of a frame's grid. `low` is where the ramp starts, `least` the smallest top that it ends at. */
+/** By key of a frame's grid. `calm` is the value of nothing wrong, `low(top)` where the ramp starts, `least` the
+    smallest top that it ends at. */
 export const MEASURES = {
   cas_failures_per_second: {
-    name: "CAS failures a second", unit: "failures/s", low: 1, least: 1e4, place: logarithmic(1), top: roundUp,
+    name: "CAS failures a second", unit: "failures/s", exact: "/s", calm: 0, low: fromTop, least: 1e4, top: roundUp,
     say: (v) => `${si(v)} failures/s`, brief, tick: (v) => si(v, 1), log: true,
   },
   failures_per_attempt: {
-    name: "failures an attempt", unit: "of CAS attempts", low: 0, least: 1, place: (v) => v, top: () => 1,
+    name: "failures an attempt", unit: "of CAS attempts", exact: "", calm: 0, low: () => 0, least: 1, top: () => 1,
     say: (v) => `${percent(v)} of CAS attempts failed`, brief: (v) => percent(v, 2).replace(/\s/g, ""), tick: (v) => percent(v, 2),
   },
   lock_wait_ratio: {
-    name: "lock wait", unit: "waited each second", low: 1e-5, least: 0.01, place: logarithmic(1e-5), top: roundUp,
+    name: "lock wait", unit: "waited each second", exact: " s/s", calm: 0, low: fromTop, least: 0.01, top: roundUp,
     say: (v) => `${duration(v)} waited each second`, brief: (v) => duration(Number(v.toPrecision(2))).replace(/\s/g, ""), tick: (v) => duration(v), log: true,
   },
   walked_per_kept: {
-    name: "wasted walk", unit: "walked per block kept", low: 1, least: 3, place: logarithmic(1),
+    name: "wasted walk", unit: "walked per block kept", exact: " blocks", calm: 1, low: () => 1, least: 3,
     top: (v) => roundUp(v, [1, 1.5, 2, 3, 4, 5, 7, 10]),
     say: (v) => `${digits(v)} blocks walked per block kept`, brief: (v) => digits(v, 2), tick: (v) => digits(v, 2), log: true,
   },
@@ -56,18 +59,20 @@ export function fitScale(key, grids, now) {
 /** Where on the ramp a value lies: 0 to LEVELS, or null where nothing was counted. */
 export function level(key, value, top) {
   if (!counted(value)) return null;
-  const measure = MEASURES[key];
-  if (value <= measure.low) return 0;
-  return Math.round(Math.min(1, Math.max(0.02, measure.place(value, top))) * LEVELS);
+  const { calm, low, log } = MEASURES[key];
+  if (value <= calm) return 0;
+  const from = low(top);
+  const place = log ? Math.log(value / from) / Math.log(top / from) : (value - from) / (top - from);
+  // However little it is, it does not look like nothing.
+  return Math.round(Math.min(1, Math.max(0.03, place)) * LEVELS);
 }
 
 /** Marks of the legend: [place from 0 to 1, words]. */
 export function ticks(key, top) {
-  const measure = MEASURES[key];
-  const at = measure.log
-    ? (f) => measure.low * (top / measure.low) ** f
-    : (f) => measure.low + (top - measure.low) * f;
-  return [0, 0.25, 0.5, 0.75, 1].map((f) => [f, measure.tick(f === 1 ? top : at(f))]);
+  const { low, log, tick } = MEASURES[key];
+  const from = low(top);
+  const at = (f) => (log ? from * (top / from) ** f : from + (top - from) * f);
+  return [0, 0.25, 0.5, 0.75, 1].map((f) => [f, tick(at(f))]);
 }
 
 // Control points in OKLCH: lightness, chroma, hue. Hot is what stands out most from the page.

@@ -2,13 +2,13 @@
 //
 // Invariant: a table is rebuilt only when the report changed, so that a reader's selection and place survive frames.
 
-import { swatch } from "./designs.js";
+import { look, swatch } from "./designs.js";
 import { attribute, html, svg, text } from "./dom.js";
 import { bytes, counted, digits, duration, NOT_COUNTED, signed, si } from "./format.js";
 
 const COLUMNS = [
   ["median", "operations/s", "median of the runs"],
-  ["change", "against the baseline", "median of the paired ratios, with its interval"],
+  ["change", "against the baseline", "paired ratios: median, interval"],
   ["failures_per_batch", "CAS failures per batch", ""],
   ["walked_per_kept", "walked per block kept", ""],
   ["lock_wait", "lock wait each second", ""],
@@ -35,8 +35,8 @@ function changeCell(row, table, span) {
   }
   const { median, low, high, coverage, pairs } = row.ratio;
   const direction = low > 1 ? "better" : high < 1 ? "worse" : "level";
-  const words = `${signed(change(low))} to ${signed(change(high))}, ${Math.round(coverage * 100)} % coverage, ${pairs} pairs`;
-  return cell("change", change(median), html("b", { class: direction }, `${signed(change(median))} %`), whisker(row.ratio, span), html("small", {}, words));
+  const words = `${signed(change(low))} to ${signed(change(high))} %, ${Math.round(coverage * 100)} % coverage, ${pairs} pairs`;
+  return cell("change", change(median), html("b", { class: direction }, `${signed(change(median))}\u202f%`), whisker(row.ratio, span), html("small", {}, words));
 }
 
 function row(row, table, most, span) {
@@ -44,7 +44,7 @@ function row(row, table, most, span) {
   const bar = html("i", { class: "bar" });
   bar.style.width = `${Math.max(0.5, (row.median_ops_per_second / most) * 100)}%`;
   const runs = row.runs?.length ?? 0;
-  return html("tr", { role: "row", "data-design": row.design },
+  return html("tr", { role: "row", class: look(row.design).hue, "data-design": row.design },
     html("th", { role: "rowheader", scope: "row" }, swatch(row.design), html("span", {}, row.design), html("small", {}, row.paper ?? "")),
     cell("median", row.median_ops_per_second, html("b", {}, written(row.median_ops_per_second, si)), bar, html("small", {}, `${runs} run${runs === 1 ? "" : "s"}`)),
     changeCell(row, table, span),
