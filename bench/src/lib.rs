@@ -1,1 +1,33 @@
-//! See ARCHITECTURE.md.
+//! Benchmarks of the free-list designs: workloads, paired measurement in fresh processes, statistics, report.
+//!
+//! A [`Plan`] says which runs there are; [`run`] has each made by a child process ([`Children`]), which calls
+//! [`measure`]; results go into a [`Ledger`], which makes a [`Report`] at any moment; [`table::render`] shows it.
+//! Only ratios of runs that stood side by side are compared, never times of different days. See ARCHITECTURE.md.
+
+mod child;
+mod ledger;
+mod machine;
+mod measure;
+mod measurement;
+mod plan;
+mod progress;
+mod random;
+mod report;
+mod runner;
+mod sentence;
+mod shape;
+pub mod stats;
+pub mod table;
+pub mod workload;
+
+pub use child::{Children, arguments};
+pub use ledger::Ledger;
+pub use machine::Machine;
+pub use measure::{MeasureError, Request, measure};
+pub use measurement::{Counted, Measurement};
+pub use plan::{Bout, Plan, Step, Wishes};
+pub use progress::Display;
+pub use report::{Progress, Report, Row, Table};
+pub use runner::{Failure, Launch, Observer, Stop, run};
+pub use sentence::{Facts, sentence};
+pub use shape::Shape;
