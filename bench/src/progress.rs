@@ -68,7 +68,7 @@ fn line(report: &Report) -> String {
     let table = report.tables.last().filter(|t| Some(t.workload.as_str()) == workload);
     let row = table.and_then(|t| t.rows.iter().find(|r| Some(r.design.as_str()) == design));
     if let Some(last) = row.and_then(|r| r.runs.last()) {
-        text.push_str(&format!(" (before: {})", rate(*last)));
+        text = format!("{text} (before: {})", rate(*last));
     }
     text
 }

@@ -6,12 +6,12 @@
 
 /// A generator of one stream.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// The stream number `stream` of `seed`; streams of one seed have nothing visible in common.
     #[must_use]
-    pub fn new(seed: u64, stream: u64) -> Random {
+    pub(crate) fn new(seed: u64, stream: u64) -> Random {
         let mut state = seed ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03);
         // The state must not be zero, or it stays zero.
         Random(split_mix(&mut state) | 1)
@@ -19,7 +19,7 @@ impl Random {
 
     /// The next 64 bits.
     #[inline]
-    pub fn next_u64(&mut self) -> u64 {
+    pub(crate) fn next_u64(&mut self) -> u64 {
         let mut x = self.0;
         x ^= x >> 12;
         x ^= x << 25;
@@ -31,14 +31,14 @@ impl Random {
     /// A number below `bound`, which must not be 0. By a multiplication of the upper bits rather than a division;
     /// the bias is below `bound` / 2^32.
     #[inline]
-    pub fn below(&mut self, bound: u32) -> u32 {
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
         let high = self.next_u64() >> 32;
         ((high * u64::from(bound)) >> 32) as u32
     }
 }
 
 /// `SplitMix64` (Steele, Lea, Flood): turns any state, even a counter, into well-mixed bits.
-pub fn split_mix(state: &mut u64) -> u64 {
+pub(crate) fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use stormglass_allocator::MAX_SIZE;
 
 /// Threads that a workload may have.
-pub const THREADS: RangeInclusive<usize> = 1..=64;
+pub(crate) const THREADS: RangeInclusive<usize> = 1..=64;
 /// Seconds that one run may take.
-pub const SECONDS: RangeInclusive<f64> = 0.01..=3600.0;
+pub(crate) const SECONDS: RangeInclusive<f64> = 0.01..=3600.0;
 /// Blocks that a thread may hold.
-pub const CHUNKS: RangeInclusive<usize> = 1..=1_000_000;
+pub(crate) const CHUNKS: RangeInclusive<usize> = 1..=1_000_000;
 /// The smallest block: two bytes of each are written.
-pub const SMALLEST: usize = 2;
+pub(crate) const SMALLEST: usize = 2;
 /// Bytes that a workload may hold at once: half of the address space that a pool reserves, as sizes are rounded up.
-pub const HELD_BYTES: usize = 8 << 30;
+pub(crate) const HELD_BYTES: usize = 8 << 30;
 
 /// The parameters of a workload. `storm` reads `threads` and `seconds` only; the rest is larson's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

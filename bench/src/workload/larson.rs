@@ -19,7 +19,7 @@
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
@@ -101,7 +101,7 @@ fn write_stamp(block: &Held, index: usize) {
 }
 
 /// Untimed: the main thread's blocks, mixed so that neighbours in memory are not neighbours in a lane.
-fn set_up(pool: &Pool, shape: &Shape) -> Result<Vec<Box<Lane>>, Trouble> {
+fn set_up(pool: &Pool, shape: &Shape) -> Result<Vec<Lane>, Trouble> {
     let mut heap = pool.heap().map_err(Trouble::Heap)?;
     let mut random = Random::new(shape.seed, 0);
     let total = shape.threads * shape.chunks;
@@ -122,7 +122,7 @@ fn set_up(pool: &Pool, shape: &Shape) -> Result<Vec<Box<Lane>>, Trouble> {
         for (index, block) in blocks.iter().enumerate() {
             write_stamp(block, index);
         }
-        lanes.push(Box::new(Lane { random: Random::new(shape.seed, number as u64), allocations: 0, blocks }));
+        lanes.push(Lane { random: Random::new(shape.seed, number as u64), allocations: 0, blocks });
     }
     Ok(lanes)
 }
@@ -140,7 +140,7 @@ fn replace(heap: &mut Heap<'_>, block: &mut Held, size: usize) -> Result<(), Tro
 /// What the threads tell the main thread.
 enum Event<'scope> {
     Started(ScopedJoinHandle<'scope, ()>),
-    Finished(Box<Lane>),
+    Finished(Lane),
     Failed(Trouble),
 }
 
@@ -153,9 +153,9 @@ struct Relay<'scope, 'env> {
     post: Sender<Event<'scope>>,
 }
 
-impl<'scope> Relay<'scope, '_> {
+impl Relay<'_, '_> {
     /// Starts a thread on `lane`. The main thread joins it.
-    fn start(self, lane: Box<Lane>) {
+    fn start(self, lane: Lane) {
         let post = self.post.clone();
         let scope = self.scope;
         let event = match thread::Builder::new().spawn_scoped(scope, move || self.live(lane)) {
@@ -167,7 +167,7 @@ impl<'scope> Relay<'scope, '_> {
     }
 
     /// A thread's life.
-    fn live(self, mut lane: Box<Lane>) {
+    fn live(self, mut lane: Lane) {
         let mut heap = match self.pool.heap() {
             Ok(heap) => heap,
             Err(error) => {
@@ -222,8 +222,8 @@ fn work<'scope, 'env>(
     pool: &'env Pool,
     shape: &'env Shape,
     stop: &'env AtomicBool,
-    lanes: Vec<Box<Lane>>,
-) -> Result<Vec<Box<Lane>>, Trouble> {
+    lanes: Vec<Lane>,
+) -> Result<Vec<Lane>, Trouble> {
     let (post, events) = mpsc::channel();
     let deadline = Instant::now() + Duration::from_secs_f64(shape.seconds);
     for lane in lanes {
@@ -249,11 +249,9 @@ fn work<'scope, 'env>(
             trouble.get_or_insert(why);
         }
     };
-    loop {
-        match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(event) => take(event),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-        }
+    // Ends when the time is over, or earlier if all threads have failed.
+    while let Ok(event) = events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        take(event);
     }
     stop.store(true, Ordering::Relaxed);
     events.iter().for_each(take);
@@ -268,7 +266,7 @@ fn work<'scope, 'env>(
 }
 
 /// No block is held twice, and each still has the stamp of its place: nobody else has written to it.
-fn check(lanes: &[Box<Lane>]) -> Result<(), Trouble> {
+fn check(lanes: &[Lane]) -> Result<(), Trouble> {
     distinct(lanes.iter().flat_map(|lane| lane.blocks.iter()))?;
     for lane in lanes {
         for (index, block) in lane.blocks.iter().enumerate() {
@@ -287,7 +285,7 @@ fn check(lanes: &[Box<Lane>]) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn give_back(pool: &Pool, lanes: Vec<Box<Lane>>) -> Result<(), Trouble> {
+fn give_back(pool: &Pool, lanes: Vec<Lane>) -> Result<(), Trouble> {
     let mut heap = pool.heap().map_err(Trouble::Heap)?;
     for block in lanes.into_iter().flat_map(|lane| lane.blocks) {
         // SAFETY: the block is of this pool, and its only handle ends here.
