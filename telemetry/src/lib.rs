@@ -13,6 +13,7 @@ mod histogram;
 mod layout;
 mod liveness;
 mod measures;
+mod metrics_md;
 mod parse;
 mod protocol;
 mod reader;
@@ -28,6 +29,7 @@ pub use histogram::{
     DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,
 };
 pub use measures::Measures;
+pub use metrics_md::metrics_markdown;
 pub use reader::Segment;
 pub use schema::{ClassCounters, Descriptor, Kind, Label, Metric, Op, ShardCounters, SlotCounters, Unit};
 pub use snapshot::{Delta, Liveness, Process, Snapshot};

@@ -1,0 +1,69 @@
+//! docs/METRICS.md, made from the metric table.
+
+use core::fmt::Write as _;
+
+use crate::schema::{Descriptor, Kind, Label, Metric};
+
+/// The text of docs/METRICS.md.
+#[must_use]
+pub fn metrics_markdown() -> String {
+    let mut out = String::from(
+        "# Metrics\n\n\
+         Generated from the metric table, `telemetry/src/schema.rs`; `STORMGLASS_BLESS=1 cargo test -p stormglass-telemetry\n\
+         metrics_md` writes it anew.\n\n\
+         Every series carries `pid`, `command`, `strategy` and `workload` of its process, unless its help says otherwise. A series\n\
+         of a shard exists once the shard has been used; a metric that a process does not count has no series, and is never 0.\n\
+         Histograms are cumulative Prometheus histograms with power-of-two bounds.\n",
+    );
+    let scopes: [(&str, fn(&Descriptor) -> bool); 3] = [
+        ("By class", |d| d.labels.len() == 1),
+        ("By class and shard", |d| d.labels.len() > 1),
+        ("Of a process, or of the sidecar", |d| d.labels.is_empty()),
+    ];
+    for (title, belongs) in scopes {
+        let _ = write!(
+            out,
+            "\n## {title}\n\n| metric | kind | labels | unit | what it counts |\n|---|---|---|---|---|\n"
+        );
+        for d in Metric::ALL.iter().map(|metric| metric.descriptor()).filter(|d| belongs(d)) {
+            let kind = match d.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram => "histogram",
+            };
+            let labels: Vec<String> =
+                d.labels.iter().map(|(label, _)| format!("`{}`", label.name())).collect();
+            let _ = writeln!(
+                out,
+                "| `{}` | {kind} | {} | {} | {} |",
+                d.name,
+                labels.join(", "),
+                d.unit.name(),
+                d.help
+            );
+        }
+    }
+    out.push_str("\n## Values of the labels\n\n");
+    for label in Label::ALL {
+        let values: Vec<String> = (0..label.cardinality()).map(|i| format!("`{}`", label.value(i))).collect();
+        let _ = writeln!(out, "- `{}`: {}", label.name(), values.join(", "));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn metrics_md_is_what_the_table_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/METRICS.md");
+        let wanted = super::metrics_markdown();
+        if std::env::var_os("STORMGLASS_BLESS").is_some() {
+            std::fs::write(path, &wanted).expect("written");
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed == wanted,
+            "docs/METRICS.md is stale: STORMGLASS_BLESS=1 cargo test -p stormglass-telemetry metrics_md"
+        );
+    }
+}

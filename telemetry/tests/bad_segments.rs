@@ -1,0 +1,125 @@
+//! Segments that are not what they say: each gets an error that says what and why, and none gets a fault or a panic.
+#![cfg(not(loom))]
+
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use stormglass_telemetry::{Directory, Identity, Problem, Segment, Writer};
+
+fn segment() -> (tempfile::TempDir, Directory, PathBuf, Vec<u8>) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let directory = Directory::at(dir.path().join("segments"));
+    let writer =
+        Writer::create(&directory, &Identity { strategy: "mutex", workload: "w" }).expect("a segment");
+    let slot = writer.claim().expect("a slot");
+    slot.shard(1, 2).refills.add(3);
+    drop(slot);
+    let path = writer.path().expect("a path").to_owned();
+    drop(writer);
+    let bytes = std::fs::read(&path).expect("readable");
+    (dir, directory, path, bytes)
+}
+
+/// What the reader says of these bytes.
+fn problem(bytes: &[u8]) -> (Problem, String) {
+    let (_dir, _directory, path, _) = segment();
+    std::fs::write(&path, bytes).expect("written");
+    let error = Segment::open(&path).err().expect("refused");
+    let text = error.to_string();
+    (error.problem, text)
+}
+
+#[test]
+fn a_truncated_segment_says_how_much_is_missing() {
+    let (_dir, _directory, _path, bytes) = segment();
+    for len in [17, 100, 4096, bytes.len() - 1] {
+        let (problem, text) = problem(&bytes[..len]);
+        assert!(matches!(problem, Problem::Truncated { has, .. } if has == len as u64), "{len}: {text}");
+    }
+    assert_eq!(problem(&bytes[..3]).0, Problem::NotASegment);
+    assert_eq!(problem(&[]).0, Problem::Starting);
+}
+
+#[test]
+fn a_foreign_file_is_not_a_segment() {
+    assert_eq!(problem(&[0x5a; 10_000]).0, Problem::NotASegment);
+    assert_eq!(problem(b"#!/bin/sh\n").0, Problem::NotASegment);
+}
+
+#[test]
+fn a_newer_format_names_both_versions() {
+    let (_dir, _directory, _path, mut bytes) = segment();
+    bytes[12..16].copy_from_slice(&7_u32.to_ne_bytes());
+    let (problem, text) = problem(&bytes);
+    assert_eq!(problem, Problem::Format(7));
+    assert!(
+        text.contains("format 7, this reader knows 1: update stormglass, or restart the process"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_other_byte_order_is_told_apart() {
+    let (_dir, _directory, _path, mut bytes) = segment();
+    bytes[8..12].reverse();
+    assert_eq!(problem(&bytes).0, Problem::ByteOrder);
+}
+
+#[test]
+fn a_segment_that_is_not_ready_is_starting() {
+    let (_dir, _directory, _path, mut bytes) = segment();
+    bytes[16..20].fill(0);
+    assert_eq!(problem(&bytes).0, Problem::Starting);
+}
+
+#[test]
+fn a_segment_that_shrinks_under_its_reader_is_an_error_not_a_fault() {
+    let (_dir, _directory, path, bytes) = segment();
+    let open = Segment::open(&path).expect("good");
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");
+    file.set_len(bytes.len() as u64 / 2).expect("truncated");
+    assert!(matches!(open.snapshot().err().expect("refused").problem, Problem::Truncated { .. }));
+}
+
+#[test]
+fn links_and_directories_of_others_are_refused() {
+    let (dir, directory, path, _) = segment();
+    let link = dir.path().join("segments/1-0.seg");
+    symlink(&path, &link).expect("linked");
+    assert!(matches!(Segment::open(&link).err().expect("refused").problem, Problem::System("open it", _)));
+    let fifo = dir.path().join("segments/2-0.seg");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a fifo");
+    assert!(matches!(Segment::open(&fifo).err().expect("refused").problem, Problem::NotOurs(_)));
+
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("changed");
+    let refused = directory.scan().err().expect("refused").to_string();
+    assert!(refused.contains("chmod 700"), "{refused}");
+    let refused = Writer::create(&directory, &Identity { strategy: "mutex", workload: "" });
+    assert!(refused.err().expect("refused").to_string().contains("STORMGLASS_DIR"));
+    assert_eq!(
+        Directory::at(dir.path().join("none")).scan().expect("no directory, no segments"),
+        Vec::<PathBuf>::new()
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Words of the head replaced by anything: refused or read, but never a fault, a panic, or a huge allocation.
+    #[test]
+    fn a_hostile_head_is_read_or_refused(edits in prop::collection::vec((0_usize..9000, prop_oneof![
+        any::<u32>(), 0_u32..64, Just(u32::MAX), Just(1 << 31), (0_u32..20).prop_map(|n| n * 8)
+    ]), 1..6)) {
+        let (_dir, _directory, path, mut bytes) = segment();
+        for (word, value) in edits {
+            let at = 16 + word % 5000 * 4;
+            bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+        }
+        std::fs::write(&path, &bytes).expect("written");
+        match Segment::open(&path).and_then(|segment| segment.snapshot()) {
+            Ok(snapshot) => { let _ = snapshot.lifetime().measures(stormglass_telemetry::Select::ALL); }
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+}
