@@ -1,1 +1,24 @@
-//! See ARCHITECTURE.md.
+//! The sidecar: finds the segments of running and of dead processes, and shows them at `/metrics`, as JSON, as a
+//! stream of events, and on a page. See ARCHITECTURE.md.
+//!
+//! Invariant: it only ever reads segments and never talks to a process, so a process that hangs, storms or has been
+//! killed is shown like any other.
+
+mod assets;
+mod error;
+mod exposition;
+mod frame;
+mod grid;
+mod history;
+mod observer;
+mod results;
+mod round;
+mod routes;
+mod security;
+mod source;
+mod stream;
+#[cfg(test)]
+mod synthetic;
+
+pub use error::ServeError;
+pub use results::Results;

@@ -1,0 +1,132 @@
+//! `/metrics`: a collector that reads the segments when it is asked, behind the registry and the text encoder of
+//! the `prometheus` crate.
+//!
+//! Invariants: a series is about a process and is said once, even if the process has several segments; a metric
+//! that a writer does not have is absent, never 0; the series of a shard appear with its first count and stay.
+
+mod families;
+mod series;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Registry, TextEncoder};
+use stormglass_telemetry::{Liveness, Metric, Unit};
+
+use crate::error::ServeError;
+use crate::source::SharedSource;
+use families::Families;
+
+/// Labels of every series that is about a process.
+const PROCESS_LABELS: [&str; 4] = ["pid", "command", "strategy", "workload"];
+
+/// Value of the header `content-type`.
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The metrics of the sidecar itself, which no segment knows.
+#[derive(Debug, Default)]
+struct OwnCounts {
+    scrapes: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+/// Answers scrapes.
+#[derive(Clone)]
+pub(crate) struct Exposition {
+    registry: Registry,
+    own: Arc<OwnCounts>,
+}
+
+impl Exposition {
+    pub(crate) fn new(source: SharedSource) -> Result<Exposition, ServeError> {
+        let own = Arc::new(OwnCounts::default());
+        let collector = SegmentCollector::new(source, Arc::clone(&own));
+        let registry = Registry::new();
+        collector
+            .and_then(|c| registry.register(Box::new(c)))
+            .map_err(|e| ServeError::Metrics(e.to_string()))?;
+        Ok(Exposition { registry, own })
+    }
+
+    /// The answer to one scrape.
+    pub(crate) fn render(&self) -> Result<String, prometheus::Error> {
+        let start = Instant::now();
+        let text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
+        // Relaxed: two statistics; nothing is concluded from their order.
+        self.own.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.own.scrapes.fetch_add(1, Ordering::Relaxed);
+        Ok(text)
+    }
+}
+
+/// Reads the segments at each `collect`.
+struct SegmentCollector {
+    source: SharedSource,
+    own: Arc<OwnCounts>,
+    descriptors: Vec<Desc>,
+}
+
+impl SegmentCollector {
+    fn new(source: SharedSource, own: Arc<OwnCounts>) -> Result<SegmentCollector, prometheus::Error> {
+        let descriptors = Metric::ALL
+            .iter()
+            .map(|&metric| {
+                let d = metric.descriptor();
+                let process = PROCESS_LABELS.iter().filter(|_| !is_of_sidecar(metric)).copied();
+                let labels = process.chain(d.labels.iter().map(|(l, _)| l.name())).map(str::to_owned);
+                Desc::new(d.name.to_owned(), d.help.to_owned(), labels.collect(), [].into())
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(SegmentCollector { source, own, descriptors })
+    }
+}
+
+/// Whether a metric is about the sidecar rather than about a process.
+fn is_of_sidecar(metric: Metric) -> bool {
+    matches!(metric, Metric::Segments | Metric::SegmentErrors | Metric::ScrapeDuration | Metric::Scrapes)
+}
+
+impl Collector for SegmentCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptors.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (snapshots, errors) = {
+            let mut source = self.source.lock();
+            (source.snapshots(), source.errors())
+        };
+        let mut families = Families::default();
+        families.value(Metric::Segments, &[], snapshots.len() as f64);
+        families.value(Metric::SegmentErrors, &[], errors as f64);
+        // Relaxed, both: statistics that tolerate lag.
+        let nanoseconds = self.own.nanoseconds.load(Ordering::Relaxed);
+        families.value(Metric::ScrapeDuration, &[], nanoseconds as f64 / Unit::Seconds.divisor());
+        families.value(Metric::Scrapes, &[], self.own.scrapes.load(Ordering::Relaxed) as f64);
+        for process in series::by_process(snapshots) {
+            let mut labels = process.labels();
+            let live = process.liveness == Liveness::Live;
+            families.value(Metric::Up, &labels, f64::from(u8::from(live)));
+            families.value(Metric::Threads, &labels, f64::from(process.threads));
+            families.value(Metric::ThreadsStarted, &labels, process.threads_started as f64);
+            families.value(Metric::ThreadsDropped, &labels, process.threads_dropped as f64);
+            families.value(Metric::SegmentBytes, &labels, process.segment_bytes as f64);
+            if let Some(bytes) = process.live_bytes() {
+                families.value(Metric::LiveBytes, &labels, bytes as f64);
+            }
+            if let Some(bytes) = process.mapped_bytes() {
+                families.value(Metric::MappedBytes, &labels, bytes as f64);
+            }
+            families.counts(&process.counts, &labels);
+            labels.push(families::label("version", &process.process.version));
+            families.value(Metric::ProcessInfo, &labels, 1.0);
+        }
+        families.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! Builds metric families out of counts.
+//!
+//! Invariant: a family has one type and one set of label names, whichever process a series comes from. Of a metric
+//! that this build knows, they are those of the metric table; of one that only a newer writer knows, those of the
+//! first writer that was read.
+
+use std::collections::BTreeMap;
+
+use prometheus::proto::Metric as Sample;
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, MetricFamily, MetricType};
+use stormglass_telemetry::{Counts, Family, Kind, Label, Metric};
+
+use super::PROCESS_LABELS;
+
+/// A label with its value.
+pub(super) fn label(name: &str, value: &str) -> LabelPair {
+    let mut pair = LabelPair::default();
+    pair.set_name(name.to_owned());
+    pair.set_value(value.to_owned());
+    pair
+}
+
+struct Entry {
+    family: MetricFamily,
+    /// Names of the labels after the process's.
+    labels: Vec<String>,
+}
+
+/// The families of one scrape.
+#[derive(Default)]
+pub(super) struct Families {
+    by_name: BTreeMap<String, Entry>,
+}
+
+impl Families {
+    pub(super) fn finish(self) -> Vec<MetricFamily> {
+        self.by_name.into_values().map(|entry| entry.family).collect()
+    }
+
+    /// Adds the one series that a process, or the sidecar, has of a metric.
+    pub(super) fn value(&mut self, metric: Metric, labels: &[LabelPair], value: f64) {
+        let d = metric.descriptor();
+        let entry = self
+            .by_name
+            .entry(d.name.to_owned())
+            .or_insert_with(|| Entry { family: empty(d.name, d.help, d.kind), labels: Vec::new() });
+        let mut sample = Sample::from_label(labels.to_vec());
+        set_value(&mut sample, d.kind, value);
+        entry.family.mut_metric().push(sample);
+    }
+
+    /// Adds every series of a process's counts.
+    pub(super) fn counts(&mut self, counts: &Counts, process: &[LabelPair]) {
+        let touched = Touched::of(counts);
+        for family in &counts.schema.families {
+            let names = family.labels.iter().map(|&l| counts.schema.labels[l].name.as_str());
+            let names: Vec<&str> = names.collect();
+            let Some(entry) = self.entry(family, &names) else { continue };
+            let samples = entry.family.mut_metric();
+            counts.each(family, |at, values| {
+                if !touched.shows(family, at) {
+                    return;
+                }
+                let mut labels = Vec::with_capacity(process.len() + at.len());
+                labels.extend_from_slice(process);
+                labels.extend(
+                    at.iter()
+                        .zip(&family.labels)
+                        .zip(&names)
+                        .map(|((&index, &l), name)| label(name, &counts.schema.labels[l].values[index])),
+                );
+                let mut sample = Sample::from_label(labels);
+                match family.kind {
+                    Kind::Histogram => sample.set_histogram(histogram(family, values)),
+                    kind => set_value(&mut sample, kind, values[0] as f64 / family.divisor),
+                }
+                samples.push(sample);
+            });
+        }
+    }
+
+    /// The entry that a writer's family belongs to; `None` if its shape is not that of the family's name, or if
+    /// its names are none that Prometheus would take.
+    fn entry(&mut self, family: &Family, labels: &[&str]) -> Option<&mut Entry> {
+        if !self.by_name.contains_key(&family.name) {
+            let known = Metric::ALL.iter().map(|m| m.descriptor()).find(|d| d.name == family.name);
+            let usable = match &known {
+                Some(d) => {
+                    d.kind == family.kind && d.labels.iter().map(|(l, _)| l.name()).eq(labels.iter().copied())
+                }
+                None => {
+                    is_name(&family.name) && labels.iter().all(|l| is_name(l) && !PROCESS_LABELS.contains(l))
+                }
+            };
+            if !usable {
+                return None;
+            }
+            let help = known.map_or(family.help.as_str(), |d| d.help);
+            let labels = labels.iter().map(|&l| l.to_owned()).collect();
+            let entry = Entry { family: empty(&family.name, help, family.kind), labels };
+            self.by_name.insert(family.name.clone(), entry);
+        }
+        self.by_name.get_mut(&family.name).filter(|entry| {
+            entry.family.get_field_type() == metric_type(family.kind) && entry.labels == labels
+        })
+    }
+}
+
+/// Whether Prometheus takes this as the name of a metric or of a label.
+fn is_name(name: &str) -> bool {
+    let word = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
+    name.bytes().all(word) && name.bytes().next().is_some_and(|c| !c.is_ascii_digit())
+}
+
+fn metric_type(kind: Kind) -> MetricType {
+    match kind {
+        Kind::Counter => MetricType::COUNTER,
+        Kind::Gauge => MetricType::GAUGE,
+        Kind::Histogram => MetricType::HISTOGRAM,
+    }
+}
+
+fn empty(name: &str, help: &str, kind: Kind) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(metric_type(kind));
+    family
+}
+
+fn set_value(sample: &mut Sample, kind: Kind, value: f64) {
+    if kind == Kind::Counter {
+        let mut counter = Counter::default();
+        counter.set_value(value);
+        sample.set_counter(counter);
+    } else {
+        let mut gauge = Gauge::default();
+        gauge.set_value(value);
+        sample.set_gauge(gauge);
+    }
+}
+
+/// The buckets of a segment are apart, those of Prometheus add up; the last, above every bound, is its `+Inf`.
+fn histogram(family: &Family, values: &[u64]) -> Histogram {
+    let (sum, buckets) = values.split_last().unwrap_or((&0, &[]));
+    let mut count = 0_u64;
+    let mut cumulative = Vec::with_capacity(family.bounds.len());
+    for (index, value) in buckets.iter().enumerate() {
+        count = count.wrapping_add(*value);
+        if let Some(&bound) = family.bounds.get(index) {
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(bound as f64 / family.divisor);
+            bucket.set_cumulative_count(count);
+            cumulative.push(bucket);
+        }
+    }
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(cumulative);
+    histogram.set_sample_count(count);
+    histogram.set_sample_sum(*sum as f64 / family.divisor);
+    histogram
+}
+
+/// Which classes and shards anything was ever counted of. All the others are left out: 56 shards of 30 metrics
+/// would drown the few that a process uses. Counts never fall, so a series that is there stays.
+struct Touched {
+    class: Option<usize>,
+    shard: Option<usize>,
+    shards: usize,
+    classes: Vec<bool>,
+    cells: Vec<bool>,
+}
+
+impl Touched {
+    fn of(counts: &Counts) -> Touched {
+        let label = |label: Label| counts.schema.labels.iter().position(|l| l.name == label.name());
+        let len = |label: Option<usize>| label.map_or(0, |l| counts.schema.labels[l].values.len());
+        let (class, shard) = (label(Label::Class), label(Label::Shard));
+        let (classes, shards) = (len(class), len(shard));
+        let mut touched = Touched {
+            class,
+            shard,
+            shards,
+            classes: vec![false; classes],
+            cells: vec![false; classes * shards],
+        };
+        for family in &counts.schema.families {
+            counts.each(family, |at, values| {
+                if values.iter().all(|v| *v == 0) {
+                    return;
+                }
+                let (class, shard) = touched.place(family, at);
+                if let Some(class) = class {
+                    touched.classes[class] = true;
+                    if let Some(shard) = shard {
+                        touched.cells[class * touched.shards + shard] = true;
+                    }
+                }
+            });
+        }
+        touched
+    }
+
+    /// The class and the shard of a label combination.
+    fn place(&self, family: &Family, at: &[usize]) -> (Option<usize>, Option<usize>) {
+        let of = |label: Option<usize>| {
+            family.labels.iter().position(|l| Some(*l) == label).map(|position| at[position])
+        };
+        (of(self.class), of(self.shard))
+    }
+
+    fn shows(&self, family: &Family, at: &[usize]) -> bool {
+        match self.place(family, at) {
+            (None, _) => true,
+            (Some(class), None) => self.classes[class],
+            (Some(class), Some(shard)) => self.cells[class * self.shards + shard],
+        }
+    }
+}

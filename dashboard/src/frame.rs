@@ -1,0 +1,279 @@
+//! What the page shows at one moment. Pure: snapshots, what is remembered of them, and a time go in, plain values
+//! with a JSON form come out.
+//!
+//! Invariant: everything under one process is about one span of time: of a live one the last second, of a dead one
+//! its life; only `lifetime` is always the whole life.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use stormglass_telemetry::{Delta, Liveness, Measures, Metric, Process, Select, Snapshot};
+
+use crate::grid::{Axes, Grid, grid};
+
+/// A process's name for the page: pids are reused, and one process may have several segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ProcessId {
+    pid: u32,
+    start_time: u64,
+    sequence: u32,
+}
+
+impl ProcessId {
+    pub(crate) fn of(process: &Process) -> ProcessId {
+        ProcessId { pid: process.pid, start_time: process.start_time, sequence: process.sequence }
+    }
+}
+
+impl fmt::Display for ProcessId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.pid, self.start_time, self.sequence)
+    }
+}
+
+impl Serialize for ProcessId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The moment that a frame is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// Milliseconds since 1970.
+    pub(crate) unix_ms: u64,
+    /// `CLOCK_MONOTONIC`, nanoseconds.
+    pub(crate) monotonic: u64,
+}
+
+/// Everything that the page shows.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Frame {
+    /// Milliseconds since 1970.
+    pub(crate) time: u64,
+    #[serde(flatten)]
+    pub(crate) axes: Axes,
+    pub(crate) processes: Vec<ProcessFrame>,
+    /// The newest benchmark report.
+    pub(crate) results: Option<Arc<Value>>,
+}
+
+/// One process in a frame.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ProcessFrame {
+    /// Seconds since its last heartbeat.
+    age_seconds: f64,
+    #[serde(flatten)]
+    body: Arc<Body>,
+}
+
+/// What does not change any more once a process is dead.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Body {
+    id: ProcessId,
+    pid: u32,
+    command: String,
+    strategy: String,
+    workload: String,
+    version: String,
+    live: bool,
+    created: u64,
+    threads: u32,
+    threads_dropped: u64,
+    live_bytes: Option<u64>,
+    mapped_bytes: Option<u64>,
+    rates: Measures,
+    lifetime: Measures,
+    grid: Grid,
+    retries: Retries,
+}
+
+/// Operations by how often they had to try again; empty if the writer does not count that.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+struct Retries {
+    bounds: Vec<u64>,
+    /// Not cumulative; one more than there are bounds.
+    buckets: Vec<u64>,
+}
+
+impl ProcessFrame {
+    pub(crate) fn new(body: Arc<Body>, snapshot: &Snapshot, now: Now) -> ProcessFrame {
+        let heard = if snapshot.heartbeat == 0 { snapshot.born } else { snapshot.heartbeat };
+        // Milliseconds are as fine as anybody reads.
+        let milliseconds = now.monotonic.saturating_sub(heard) / 1_000_000;
+        ProcessFrame { age_seconds: milliseconds as f64 / 1000.0, body }
+    }
+
+    /// The measures of the frame's span.
+    #[cfg(test)]
+    pub(crate) fn rates(&self) -> &Measures {
+        &self.body.rates
+    }
+}
+
+impl Body {
+    pub(crate) fn new(snapshot: &Snapshot, spans: &Spans, axes: &Axes) -> Body {
+        let process = &snapshot.process;
+        let recent = spans.recent.as_ref().unwrap_or(&spans.lifetime);
+        let lifetime = spans.lifetime.measures(Select::ALL);
+        Body {
+            id: ProcessId::of(process),
+            pid: process.pid,
+            command: process.command.clone(),
+            strategy: process.strategy.clone(),
+            workload: process.workload.clone(),
+            version: process.version.clone(),
+            live: snapshot.liveness == Liveness::Live,
+            created: process.created,
+            threads: snapshot.threads,
+            threads_dropped: snapshot.threads_dropped,
+            live_bytes: snapshot.live_bytes(),
+            mapped_bytes: snapshot.mapped_bytes(),
+            rates: spans.recent.as_ref().map_or(lifetime, |d| d.measures(Select::ALL)),
+            lifetime,
+            grid: grid(recent, axes),
+            retries: recent
+                .counts
+                .histogram(Metric::CasRetries, Select::ALL)
+                .map_or_else(Retries::default, |h| Retries { bounds: h.bounds, buckets: h.buckets }),
+        }
+    }
+
+    /// The measures of the frame's span of time.
+    pub(crate) fn rates(&self) -> &Measures {
+        &self.rates
+    }
+}
+
+/// How far back the difference is taken.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+/// A baseline this much younger than [`INTERVAL`] will do: samples do not fall on whole seconds.
+pub(crate) const SLACK: Duration = Duration::from_millis(100);
+/// A difference over less than this says more about chance than about the process.
+const LEAST: Duration = Duration::from_millis(80);
+
+/// The spans of time that a frame is about.
+pub(crate) struct Spans {
+    /// The last second; `None` of a dead process, and of a live one that has only just been found.
+    pub(crate) recent: Option<Delta>,
+    /// The whole life.
+    pub(crate) lifetime: Delta,
+}
+
+impl Spans {
+    /// The spans up to `snapshot`, from what is remembered of its process: `earlier`, oldest first.
+    pub(crate) fn new<'a>(
+        snapshot: &Snapshot,
+        earlier: impl DoubleEndedIterator<Item = &'a Snapshot> + Clone,
+    ) -> Spans {
+        let mut lifetime = snapshot.lifetime();
+        if snapshot.liveness == Liveness::Dead {
+            // A heartbeat is a slow path. A process that lived from its rings had its last one long before its
+            // end; what was seen alive lived at least that long.
+            if let Some(seen) = earlier.clone().rev().find(|s| s.liveness == Liveness::Live) {
+                lifetime.elapsed =
+                    lifetime.elapsed.max(Duration::from_nanos(seen.taken.saturating_sub(snapshot.born)));
+            }
+            return Spans { recent: None, lifetime };
+        }
+        let old_enough = Duration::from_nanos(snapshot.taken.saturating_sub(snapshot.born));
+        if old_enough <= INTERVAL + SLACK {
+            return Spans { recent: Some(lifetime.clone()), lifetime };
+        }
+        let age = |s: &Snapshot| Duration::from_nanos(snapshot.taken.saturating_sub(s.taken));
+        let baseline = earlier
+            .clone()
+            .rev()
+            .find(|s| age(s) >= INTERVAL - SLACK)
+            .or_else(|| earlier.clone().next().filter(|s| age(s) >= LEAST));
+        Spans { recent: baseline.and_then(|s| snapshot.since(s)), lifetime }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synthetic::{self, SECOND};
+
+    /// A process that allocates a million times a second and fails ten CASes for each refill of 2 048-byte blocks.
+    fn at(age: u64) -> Snapshot {
+        let mut snapshot = synthetic::snapshot(synthetic::process(1, "lockfree-single"), age);
+        let millionths = age / 1000;
+        synthetic::add(&mut snapshot, Metric::RingHits, &[0], 0, millionths);
+        synthetic::add(&mut snapshot, Metric::CasFailures, &[0, 3, 0], 0, millionths / 10);
+        synthetic::add(&mut snapshot, Metric::CasAttempts, &[0, 3, 0], 0, millionths / 5);
+        synthetic::add(&mut snapshot, Metric::CasRetries, &[0, 3], 4, millionths / 100);
+        snapshot
+    }
+
+    fn recent(now: u64, earlier: &[u64]) -> Option<Duration> {
+        let earlier: Vec<Snapshot> = earlier.iter().map(|&age| at(age)).collect();
+        Spans::new(&at(now), earlier.iter()).recent.map(|d| d.elapsed)
+    }
+
+    #[test]
+    fn the_interval_is_the_last_second() {
+        let tenth = SECOND / 10;
+        assert_eq!(
+            recent(50 * tenth, &[38 * tenth, 40 * tenth, 42 * tenth]),
+            Some(Duration::from_secs(1)),
+            "the youngest that is a second old"
+        );
+        assert_eq!(recent(5 * tenth, &[tenth]), Some(Duration::from_millis(500)), "younger: since birth");
+        assert_eq!(recent(50 * tenth, &[47 * tenth]), Some(Duration::from_millis(300)), "the best there is");
+        assert_eq!(recent(50 * tenth, &[]), None, "only just found");
+        assert_eq!(recent(50 * tenth, &[50 * tenth - 1000]), None, "a microsecond is no interval");
+    }
+
+    #[test]
+    fn a_dead_process_shows_its_life() {
+        let mut dead = at(4 * SECOND);
+        dead.liveness = Liveness::Dead;
+        dead.taken += 60 * SECOND;
+        let spans = Spans::new(&dead, [].iter());
+        assert!(spans.recent.is_none());
+        assert_eq!(spans.lifetime.elapsed, Duration::from_secs(4));
+
+        dead.heartbeat = dead.born + 1;
+        let seen = at(3 * SECOND);
+        assert_eq!(Spans::new(&dead, [seen].iter()).lifetime.elapsed, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn the_shape_is_the_one_that_the_page_reads() {
+        let axes = Axes::own();
+        let snapshot = at(10 * SECOND);
+        let earlier = [at(9 * SECOND)];
+        let spans = Spans::new(&snapshot, earlier.iter());
+        let now = Now { unix_ms: 5, monotonic: snapshot.taken + SECOND / 4 };
+        let body = Arc::new(Body::new(&snapshot, &spans, &axes));
+        let frame = Frame {
+            time: now.unix_ms,
+            axes,
+            processes: vec![ProcessFrame::new(body, &snapshot, now)],
+            results: None,
+        };
+        let json = serde_json::to_value(&frame).expect("a frame is JSON");
+        assert_eq!(json["time"], 5);
+        assert_eq!(json["classes"][3], "8192");
+        assert_eq!(json["shards"].as_array().map(Vec::len), Some(8));
+        assert!(json["results"].is_null());
+        let process = &json["processes"][0];
+        assert_eq!(process["id"], "1-10-0");
+        assert_eq!(process["live"], true);
+        assert_eq!(process["age_seconds"], 0.25);
+        assert_eq!(process["strategy"], "lockfree-single");
+        assert_eq!(process["rates"]["allocations_per_second"], 1e6);
+        assert_eq!(process["rates"]["failures_per_attempt"], 0.5);
+        assert_eq!(process["grid"]["cas_failures_per_second"][0][3], 1e5);
+        assert!(process["grid"]["walked_per_kept"][0][3].is_null());
+        assert_eq!(process["retries"]["bounds"].as_array().map(Vec::len), Some(12));
+        assert_eq!(process["retries"]["buckets"][4], 10_000);
+        for key in ["pid", "command", "workload", "version", "created", "threads", "threads_dropped"] {
+            assert!(!process[key].is_null(), "{key}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Remembers just enough of each process to say what it does *now*, and makes frames of it.
+//!
+//! Invariant: of a live process it keeps the snapshots of about one second, of a dead one the finished part of its
+//! frame: what is kept grows with the number of processes, never with time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use stormglass_telemetry::{Liveness, Snapshot, clock};
+
+use crate::frame::{Body, Frame, INTERVAL, Now, ProcessFrame, ProcessId, SLACK, Spans};
+use crate::grid::Axes;
+use crate::history::{History, PROCESSES};
+use crate::results::Results;
+use crate::source::SharedSource;
+
+/// Samples closer together than this are not both kept as baselines.
+const BASELINE_SPACING: Duration = Duration::from_millis(150);
+
+/// What is remembered of one process.
+#[derive(Default)]
+struct Track {
+    /// Baselines, oldest first; exactly one of them is older than the interval, once there is one.
+    earlier: VecDeque<Snapshot>,
+    /// Of a dead process: all but its age.
+    buried: Option<Arc<Body>>,
+}
+
+/// Turns reads of a source into frames and history.
+pub(crate) struct Observer {
+    source: SharedSource,
+    results: Results,
+    axes: Axes,
+    tracks: BTreeMap<ProcessId, Track>,
+    pub(crate) history: History,
+}
+
+impl Observer {
+    pub(crate) fn new(source: SharedSource, results: Results) -> Observer {
+        Observer { source, results, axes: Axes::own(), tracks: BTreeMap::new(), history: History::default() }
+    }
+
+    /// Reads every process now, and says what is to be shown.
+    pub(crate) fn observe(&mut self) -> Frame {
+        let snapshots = self.source.lock().snapshots();
+        let now = Now {
+            unix_ms: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64),
+            monotonic: clock::monotonic(),
+        };
+        self.frame(snapshots, now)
+    }
+
+    fn frame(&mut self, mut snapshots: Vec<Snapshot>, now: Now) -> Frame {
+        // The living first, then the youngest, so that what is cut off is the longest dead.
+        snapshots.sort_by_key(|s| (s.liveness == Liveness::Dead, std::cmp::Reverse(s.born)));
+        snapshots.truncate(PROCESSES);
+        snapshots.sort_by_key(|s| (s.born, ProcessId::of(&s.process)));
+
+        let mut before = std::mem::take(&mut self.tracks);
+        let mut processes = Vec::with_capacity(snapshots.len());
+        for snapshot in snapshots {
+            let id = ProcessId::of(&snapshot.process);
+            let mut track = before.remove(&id).unwrap_or_default();
+            let body = track.body(&snapshot, now, &self.axes, &mut self.history);
+            processes.push(ProcessFrame::new(body, &snapshot, now));
+            track.remember(snapshot);
+            self.tracks.insert(id, track);
+        }
+        Frame { time: now.unix_ms, axes: self.axes.clone(), processes, results: self.results.latest() }
+    }
+}
+
+impl Track {
+    fn body(&mut self, snapshot: &Snapshot, now: Now, axes: &Axes, history: &mut History) -> Arc<Body> {
+        if let Some(body) = &self.buried {
+            return Arc::clone(body);
+        }
+        let spans = Spans::new(snapshot, self.earlier.iter());
+        let body = Arc::new(Body::new(snapshot, &spans, axes));
+        let dead = snapshot.liveness == Liveness::Dead;
+        // One that was never seen alive leaves one point, its life; a life is no point on the line of another.
+        if spans.recent.is_some() || (dead && self.earlier.is_empty()) {
+            history.record(&snapshot.process, now.unix_ms, body.rates());
+        }
+        if dead {
+            self.earlier = VecDeque::new();
+            self.buried = Some(Arc::clone(&body));
+        }
+        body
+    }
+
+    fn remember(&mut self, snapshot: Snapshot) {
+        if self.buried.is_some() {
+            return;
+        }
+        let distance =
+            |from: &Snapshot, to: &Snapshot| Duration::from_nanos(to.taken.saturating_sub(from.taken));
+        while self.earlier.get(1).is_some_and(|second| distance(second, &snapshot) >= INTERVAL - SLACK) {
+            self.earlier.pop_front();
+        }
+        if self.earlier.back().is_none_or(|last| distance(last, &snapshot) >= BASELINE_SPACING) {
+            self.earlier.push_back(snapshot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stormglass_telemetry::Metric;
+
+    use super::*;
+    use crate::synthetic::{self, Fixed, SECOND};
+
+    fn observer() -> Observer {
+        Observer::new(SharedSource::new(Fixed(Vec::new())), Results::default())
+    }
+
+    fn at(pid: u32, age: u64) -> Snapshot {
+        let mut snapshot = synthetic::snapshot(synthetic::process(pid, "mutex"), age);
+        synthetic::add(&mut snapshot, Metric::RingHits, &[2], 0, age / 1000);
+        snapshot
+    }
+
+    fn now(snapshot: &Snapshot) -> Now {
+        Now { unix_ms: snapshot.taken / 1_000_000, monotonic: snapshot.taken }
+    }
+
+    #[test]
+    fn baselines_are_those_of_a_second() {
+        let mut observer = observer();
+        for i in 0..1000_u64 {
+            let snapshot = at(1, i * SECOND / 50);
+            let now = now(&snapshot);
+            observer.frame(vec![snapshot], now);
+            assert!(observer.tracks.values().all(|t| t.earlier.len() <= 9));
+        }
+        let track = observer.tracks.values().next().expect("one process");
+        assert!(track.earlier.len() >= 5);
+        assert!(observer.frame(Vec::new(), now(&at(1, 0))).processes.is_empty());
+        assert!(observer.tracks.is_empty(), "a process that is gone is forgotten");
+    }
+
+    #[test]
+    fn a_dead_process_is_worked_out_once_and_shows_its_life() {
+        let mut observer = observer();
+        for age in [SECOND, 2 * SECOND] {
+            let snapshot = at(1, age);
+            let now = now(&snapshot);
+            observer.frame(vec![snapshot], now);
+        }
+        let mut dead = at(1, 4 * SECOND);
+        dead.liveness = Liveness::Dead;
+        let frame = observer.frame(vec![dead.clone()], now(&dead));
+        assert_eq!(frame.processes[0].rates().allocations_per_second, Some(1e6));
+        let track = observer.tracks.values().next().expect("still shown");
+        assert!(track.buried.is_some() && track.earlier.is_empty());
+    }
+
+    #[test]
+    fn one_that_lived_between_two_samples_leaves_its_lifetime() {
+        let mut observer = observer();
+        let mut dead = at(9, SECOND / 10);
+        dead.liveness = Liveness::Dead;
+        let moment = now(&dead);
+        let frame = observer.frame(vec![dead], moment);
+        assert_eq!(frame.processes[0].rates().allocations_per_second, Some(1e6));
+        let history = serde_json::to_value(&observer.history).expect("JSON");
+        assert_eq!(history["points"]["9-90-0"][0][1], 1e6);
+    }
+
+    #[test]
+    fn the_frame_is_bounded_and_keeps_the_living() {
+        let mut observer = observer();
+        let mut snapshots: Vec<Snapshot> = (1..=200).map(|pid| at(pid, SECOND)).collect();
+        for snapshot in &mut snapshots[..199] {
+            snapshot.liveness = Liveness::Dead;
+            snapshot.born += u64::from(snapshot.process.pid);
+        }
+        let moment = now(&snapshots[0]);
+        let frame = observer.frame(snapshots, moment);
+        assert_eq!(frame.processes.len(), PROCESSES);
+        let json = serde_json::to_value(&frame).expect("JSON");
+        assert!(json["processes"].as_array().expect("a list").iter().any(|p| p["live"] == true));
+    }
+}
