@@ -5,6 +5,7 @@
 //! killed is shown like any other.
 
 mod assets;
+mod discovery;
 mod error;
 mod exposition;
 mod frame;
@@ -15,6 +16,7 @@ mod results;
 mod round;
 mod routes;
 mod security;
+mod sidecar;
 mod source;
 mod stream;
 #[cfg(test)]
@@ -22,3 +24,4 @@ mod synthetic;
 
 pub use error::ServeError;
 pub use results::Results;
+pub use sidecar::{Config, Sidecar};
