@@ -85,9 +85,8 @@ impl Discovery {
         };
         let mut before = std::mem::take(&mut self.entries);
         for path in paths {
-            let entry = before
-                .remove(&path)
-                .unwrap_or_else(|| Entry::Refused { times: 0, next_try: Instant::now() });
+            let entry =
+                before.remove(&path).unwrap_or_else(|| Entry::Refused { times: 0, next_try: Instant::now() });
             self.entries.insert(path, entry);
         }
     }
