@@ -1,2 +1,44 @@
-//! The command line.
-fn main() {}
+//! `stormglass`: the command line.
+//!
+//! Arguments and wiring, nothing else. Invariant: whatever a user can get wrong ends in one sentence on standard
+//! error and exit code 2 (asked for something impossible) or 1 (something failed), never in a panic.
+
+mod args;
+mod bench;
+mod benchmark;
+mod failure;
+mod interrupt;
+mod measure;
+mod output;
+mod serve;
+mod shared_memory;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log();
+    let result = match args.command {
+        None => watch::watch(&args.watch),
+        Some(Command::Watch(watch)) => watch::watch(&watch),
+        Some(Command::Bench(bench)) => bench::bench(&bench),
+        Some(Command::Serve(serve)) => serve::serve(&serve),
+        Some(Command::Measure(measure)) => measure::measure(&measure),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Logs go to standard error; `RUST_LOG` says how many, by default warnings.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    // Fails only if a logger is there already.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

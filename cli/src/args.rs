@@ -1,0 +1,258 @@
+//! The arguments.
+//!
+//! Invariant: an option has the same name and meaning wherever it stands, and its limits are checked where its values
+//! are used (`Plan::new`, `Shape::check`), not here.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args as Group, Parser, Subcommand};
+use stormglass_allocator::StrategyId;
+use stormglass_bench::workload::{self, Workload};
+use stormglass_bench::{Request, Shape, Wishes};
+
+const EXAMPLES: &str = "\
+Examples:
+  stormglass                                     watch the three designs fight over one shard
+  stormglass --once                              the same, and end when the table is there
+  stormglass bench --workload storm --threads 4  only the numbers, without the page beside it
+  stormglass bench --designs mutex,lockfree-single --rounds 9 --json > report.json
+  stormglass bench --full                        the paper's lengths: 10 s a run, larson with 1 and 4 threads
+  stormglass serve --listen 127.0.0.1:9000       only the page and /metrics
+
+Environment:
+  STORMGLASS_DIR  where segments lie (default: /dev/shm/stormglass-<user id>); must be on a tmpfs
+  RUST_LOG        how much is logged to standard error (default: warn)
+  NO_COLOR        no colour in tables";
+
+/// An allocator that can be watched: real retries of three free-list designs, live.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the page, run the benchmark beside it, and stay to be looked at (what `stormglass` alone does)
+    Watch(WatchArgs),
+    /// Run the benchmark and print its table
+    Bench(BenchArgs),
+    /// Serve the page and /metrics for this user's processes
+    Serve(ServeArgs),
+    /// One measurement in this process, as a line of JSON
+    #[command(hide = true)]
+    Measure(MeasureArgs),
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct WatchArgs {
+    #[command(flatten)]
+    pub(crate) sidecar: ServeArgs,
+    /// End when the benchmark is over
+    #[arg(long)]
+    pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) bench: BenchArgs,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct BenchArgs {
+    /// Only these workloads: storm, larson
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = workload::named)]
+    workload: Vec<&'static dyn Workload>,
+    /// Only these designs: mutex, lockfree-walk, lockfree-single
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    designs: Vec<StrategyId>,
+    /// Threads of each workload [default: storm as many as cores, at least 2; larson 4]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Length of one run [default: 0.8]
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
+    /// Runs of each design [default: 5]
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// The paper's lengths: 10 s a run, 3 rounds, larson with 1 and 4 threads
+    #[arg(long)]
+    full: bool,
+    /// larson: smallest size in bytes [default: 2048]
+    #[arg(long, value_name = "BYTES")]
+    min: Option<usize>,
+    /// larson: sizes are below this, in bytes [default: 32768]
+    #[arg(long, value_name = "BYTES")]
+    max: Option<usize>,
+    /// larson: blocks that each thread holds [default: 1000]
+    #[arg(long, value_name = "N")]
+    chunks: Option<usize>,
+    /// larson: a thread hands over to a new one after this many times its chunks in operations, 0 for never [default:
+    /// 100]
+    #[arg(long, value_name = "ROUNDS")]
+    life: Option<usize>,
+    /// larson: seed of the random numbers [default: 42]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Print the report as JSON instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl BenchArgs {
+    pub(crate) fn wishes(&self) -> Wishes {
+        Wishes {
+            workloads: self.workload.clone(),
+            designs: self.designs.clone(),
+            threads: self.threads,
+            seconds: self.seconds,
+            rounds: self.rounds,
+            min: self.min,
+            max: self.max,
+            chunks: self.chunks,
+            life: self.life,
+            seed: self.seed,
+            full: self.full,
+        }
+    }
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ServeArgs {
+    /// Address and port of the page and of /metrics
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7070")]
+    pub(crate) listen: SocketAddr,
+    /// Also answer requests for this host name; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_host: Vec<String>,
+    /// How long a process is still shown after its death, such as 90s, 10m, 2h
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
+    pub(crate) keep_dead: Duration,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct MeasureArgs {
+    #[arg(long, value_parser = workload::named)]
+    workload: &'static dyn Workload,
+    #[arg(long)]
+    design: StrategyId,
+    #[arg(long)]
+    threads: usize,
+    #[arg(long)]
+    seconds: f64,
+    #[arg(long)]
+    min: usize,
+    #[arg(long)]
+    max: usize,
+    #[arg(long)]
+    chunks: usize,
+    #[arg(long)]
+    life: usize,
+    #[arg(long)]
+    seed: u64,
+}
+
+impl MeasureArgs {
+    pub(crate) fn request(&self) -> Request {
+        Request {
+            workload: self.workload,
+            design: self.design,
+            shape: Shape {
+                threads: self.threads,
+                seconds: self.seconds,
+                min: self.min,
+                max: self.max,
+                chunks: self.chunks,
+                rounds: self.life,
+                seed: self.seed,
+            },
+        }
+    }
+}
+
+/// A span of time: a number and `s` (which may be left out), `m` or `h`.
+fn span(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        other => return Err(format!("`{other}` is no unit of time: take s, m or h")),
+    };
+    let count: u64 = digits.parse().map_err(|_| "it takes a number and a unit, such as 10m".to_owned())?;
+    count
+        .checked_mul(unit)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "that is longer than time itself".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from([&["stormglass"], args].concat())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_the_runner_says_the_child_understands() {
+        let workload = workload::named("larson").expect("listed");
+        let shape = Shape {
+            seconds: 0.1 + 0.2,
+            seed: u64::MAX,
+            rounds: 0,
+            threads: 3,
+            min: 7,
+            max: 9,
+            ..workload.shape()
+        };
+        let request = Request { workload, design: StrategyId::LockfreeSingle, shape };
+        let words = stormglass_bench::arguments(&request);
+        let args = ["stormglass".into(), "measure".into()].into_iter().chain(words);
+        let Ok(Args { command: Some(Command::Measure(measure)), .. }) = Args::try_parse_from(args) else {
+            panic!("not understood");
+        };
+        let heard = measure.request();
+        assert_eq!((heard.to_string(), heard.shape), (request.to_string(), request.shape));
+    }
+
+    #[test]
+    fn watch_is_the_default_and_takes_its_options_with_or_without_its_name() {
+        let args = parse(&["--once", "--designs", "mutex,lockfree-walk"]).expect("good");
+        assert!(args.command.is_none() && args.watch.once);
+        assert_eq!(args.watch.bench.wishes().designs, [StrategyId::Mutex, StrategyId::LockfreeWalk]);
+        let args = parse(&["watch", "--once", "--rounds", "2"]).expect("good");
+        assert!(matches!(args.command, Some(Command::Watch(w)) if w.once && w.bench.rounds == Some(2)));
+        assert!(parse(&["--once", "bench"]).is_err(), "whose option would it be?");
+    }
+
+    #[test]
+    fn spans_have_units() {
+        assert_eq!(span("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(span("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(span("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(span("2h"), Ok(Duration::from_secs(7200)));
+        for wrong in
+            ["", "m", "-1s", "1d", "1.5h", "99999999999999999999s", "9999999999999999999h", "1 h", "1é"]
+        {
+            assert!(span(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_workload_and_design() {
+        let mut command = Args::command();
+        let help = command.render_long_help().to_string();
+        for name in workload::ALL.iter().map(|w| w.name()).chain(StrategyId::ALL.iter().map(|d| d.name())) {
+            assert!(help.contains(name), "{name} is not in the help");
+        }
+    }
+}

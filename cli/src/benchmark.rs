@@ -1,0 +1,74 @@
+//! A benchmark on a thread of its own, beside whatever else the runtime does.
+//!
+//! Invariant: an interrupt ends the run in progress and keeps the finished ones; a second interrupt ends the program.
+
+use stormglass_bench::{Children, Display, Ledger, Machine, Observer, Plan, Report, Stop};
+
+use crate::failure::Failure;
+use crate::interrupt::{EXIT_CODE, Interrupt};
+
+/// Called with each version of the growing report.
+pub(crate) type Publish = Box<dyn FnMut(&Report) + Send>;
+
+/// What came of it.
+pub(crate) struct Outcome {
+    pub(crate) report: Report,
+    pub(crate) interrupted: bool,
+}
+
+/// Runs the plan.
+///
+/// # Errors
+/// If this program cannot be started again, or no run finished.
+pub(crate) async fn run(plan: Plan, publish: Publish, interrupt: &mut Interrupt) -> Result<Outcome, Failure> {
+    let mut children = Children::of_this_program()
+        .map_err(|e| Failure::failed(format!("this program cannot find itself to start its runs: {e}")))?;
+    let stop = Stop::default();
+    let asked = stop.clone();
+    let mut task = tokio::task::spawn_blocking(move || {
+        let mut observer = Screen { display: Display::on_stderr(), publish };
+        let ledger = Ledger::new(&plan, Machine::this(), command());
+        stormglass_bench::run(&plan, ledger, &mut children, &asked, &mut observer)
+    });
+    let mut interrupted = false;
+    let ended = loop {
+        tokio::select! {
+            ended = &mut task => break ended,
+            () = interrupt.next() => {
+                if interrupted {
+                    std::process::exit(i32::from(EXIT_CODE));
+                }
+                interrupted = true;
+                stop.ask();
+            }
+        }
+    };
+    let report = ended.map_err(|e| Failure::failed(format!("the benchmark ended in a bug: {e}")))?;
+    if report.tables.is_empty() && !interrupted {
+        return Err(Failure::failed("no run finished; the reasons stand above"));
+    }
+    Ok(Outcome { report, interrupted })
+}
+
+/// What the user typed.
+fn command() -> String {
+    let rest = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
+    std::iter::once("stormglass".to_owned()).chain(rest).collect::<Vec<_>>().join(" ")
+}
+
+/// Shows progress here and hands the report on.
+struct Screen {
+    display: Display,
+    publish: Publish,
+}
+
+impl Observer for Screen {
+    fn report(&mut self, report: &Report) {
+        self.display.report(report);
+        (self.publish)(report);
+    }
+
+    fn problem(&mut self, sentence: &str) {
+        self.display.problem(sentence);
+    }
+}

@@ -1,0 +1,50 @@
+//! `stormglass watch`: the sidecar, the benchmark beside it, and then time to look.
+//!
+//! The sidecar shares the machine with what it shows. It costs every design the same, and `stormglass bench` does
+//! without it.
+
+use std::process::ExitCode;
+
+use stormglass_bench::Plan;
+
+use crate::args::WatchArgs;
+use crate::failure::Failure;
+use crate::interrupt::{EXIT_CODE, Interrupt, runtime};
+use crate::{benchmark, output, serve, shared_memory};
+
+/// Serves, runs, prints, and stays until an interrupt (or ends at once with `--once`).
+///
+/// # Errors
+/// If the plan is impossible, there is no shared memory, the address cannot be listened on, or no run finished.
+pub(crate) fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
+    let plan = Plan::new(&args.bench.wishes()).map_err(Failure::impossible)?;
+    shared_memory::check()?;
+    runtime()?.block_on(async {
+        let mut interrupt = Interrupt::listen()?;
+        let sidecar = serve::bind(&args.sidecar).await?;
+        let address = serve::address_line(&sidecar);
+        if args.bench.json {
+            output::tell(address.trim_end());
+        } else {
+            output::print(&address)?;
+        }
+        let results = sidecar.results();
+        let publish = Box::new(move |report: &stormglass_bench::Report| match serde_json::to_value(report) {
+            Ok(report) => results.publish(report),
+            Err(error) => tracing::warn!("the report cannot be shown on the page: {error}"),
+        });
+        serve::beside(sidecar, async {
+            let outcome = benchmark::run(plan, publish, &mut interrupt).await?;
+            output::print_report(&outcome.report, args.bench.json)?;
+            if outcome.interrupted {
+                return Ok(ExitCode::from(EXIT_CODE));
+            }
+            if !args.once {
+                output::tell(&format!("{}; end with Ctrl-C", address.trim_end()));
+                interrupt.next().await;
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+        .await
+    })
+}
