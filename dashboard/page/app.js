@@ -6,7 +6,7 @@
 import { Card } from "./card.js";
 import { look, rank } from "./designs.js";
 import { attribute, html, text } from "./dom.js";
-import { counted, digits, percent, si } from "./format.js";
+import { counted, digits, duration, percent, si } from "./format.js";
 import { decades } from "./histogram.js";
 import { fitScale, MEASURES, RAMP, ticks } from "./measures.js";
 import { Results } from "./results.js";
@@ -41,7 +41,7 @@ function draw() {
   drawProgress();
   drawWorkloads();
   results.update(store.report);
-  timelines.update(store.runs(), store.edge());
+  if (!choice.paused) timelines.update(store.runs(), store.edge());
 }
 
 function drawCards() {
@@ -92,8 +92,9 @@ function headline(worst, key) {
   text(what, measure.say(hottest.value));
   const r = process.rates;
   const parts = [
-    counted(r.failures_per_batch) && `${digits(r.failures_per_batch)} failed CASes for each batch that it fetches`,
-    counted(r.walked_per_kept) && r.walked_per_kept > 1 && `${digits(r.walked_per_kept)} blocks walked for each that it keeps`,
+    r.failures_per_batch > 0 && `${digits(r.failures_per_batch)} failed CASes for each batch that it fetches`,
+    r.walked_per_kept > 1 && `${digits(r.walked_per_kept)} blocks walked for each that it keeps`,
+    r.lock_wait_ratio > 0 && `${duration(r.lock_wait_ratio)} waited for locks each second`,
     counted(r.ring_hit_ratio) && `${percent(r.ring_hit_ratio)} of allocations never get there`,
     counted(r.allocations_per_second) && `${si(r.allocations_per_second)} allocations/s in all`,
   ];
@@ -211,7 +212,8 @@ listen();
 connect({
   onFrame(frame) {
     shape ??= { classes: frame.classes, shards: frame.shards };
-    store.frame(frame);
+    if (choice.paused) store.points(frame);
+    else store.frame(frame);
     frames += 1;
     document.body.dataset.frames = frames;
     if (!choice.paused) draw();

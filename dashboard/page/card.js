@@ -3,7 +3,7 @@
 // Invariant: a card is built once for a design and then updated; a process that has ended leaves its lifetime's
 // numbers on it, and the card says so.
 
-import { swatch, look } from "./designs.js";
+import { look, rank, swatch } from "./designs.js";
 import { attribute, html, text } from "./dom.js";
 import { ago, bytes, counted, digits, duration, NOT_COUNTED, percent, si } from "./format.js";
 import { Grid } from "./grid.js";
@@ -37,7 +37,7 @@ export class Card {
       this.#values.set(field, value);
       numbers.append(html("div", {}, html("dt", {}, words), value));
     }
-    const id = `design-${design}`;
+    const id = `design-${rank(design)}`;
     this.node = html("section", { class: `card ${look(design).hue}`, "data-strategy": design, "aria-labelledby": id },
       html("header", {}, swatch(design), html("h3", { id }, design), this.#state), this.#facts,
       this.grid.node, this.#hottest, numbers, this.histogram.node);

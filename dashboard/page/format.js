@@ -36,12 +36,12 @@ export function signed(value) {
 }
 
 /** Seconds in the unit that suits them. */
-export function duration(seconds) {
+export function duration(seconds, figures = 3) {
   if (seconds === 0) return `0${THIN}ms`;
-  if (seconds >= 1) return `${digits(seconds)}${THIN}s`;
-  if (seconds >= 1e-3) return `${digits(seconds * 1e3)}${THIN}ms`;
-  if (seconds >= 1e-6) return `${digits(seconds * 1e6)}${THIN}µs`;
-  return `${digits(seconds * 1e9)}${THIN}ns`;
+  if (seconds >= 1) return `${digits(seconds, figures)}${THIN}s`;
+  if (seconds >= 1e-3) return `${digits(seconds * 1e3, figures)}${THIN}ms`;
+  if (seconds >= 1e-6) return `${digits(seconds * 1e6, figures)}${THIN}µs`;
+  return `${digits(seconds * 1e9, figures)}${THIN}ns`;
 }
 
 /** How long ago, without decimals. */

@@ -31,7 +31,7 @@ export const MEASURES = {
   },
   lock_wait_ratio: {
     name: "lock wait", unit: "waited each second", exact: " s/s", calm: 0, low: fromTop, least: 0.01, top: roundUp,
-    say: (v) => `${duration(v)} waited each second`, brief: (v) => duration(Number(v.toPrecision(2))).replace(/\s/g, ""), tick: (v) => duration(v), log: true,
+    say: (v) => `${duration(v)} waited/s`, brief: (v) => duration(v, 2).replace(/\s/g, ""), tick: (v) => duration(v, 1), log: true,
   },
   walked_per_kept: {
     name: "wasted walk", unit: "walked per block kept", exact: " blocks", calm: 1, low: () => 1, least: 3,
@@ -85,7 +85,10 @@ function colour(points, t) {
   const lab = ([l, c, h]) => [l, c * Math.cos((h * Math.PI) / 180), c * Math.sin((h * Math.PI) / 180)];
   const [from, to] = [lab(points[at]), lab(points[at + 1])];
   const [l, a, b] = from.map((v, i) => v + (to[i] - v) * f);
-  return { css: `oklab(${l.toFixed(3)} ${a.toFixed(3)} ${b.toFixed(3)})`, ink: l > 0.62 ? "#14121f" : "#fff" };
+  // Relative luminance; black and white are equally readable (4.6 to 1) at 0.179.
+  const luminance = -0.0408 * (l + 0.3963 * a + 0.2158 * b) ** 3 + 1.1125 * (l - 0.1056 * a - 0.0639 * b) ** 3
+    - 0.0717 * (l - 0.0895 * a - 1.2915 * b) ** 3;
+  return { css: `oklab(${l.toFixed(3)} ${a.toFixed(3)} ${b.toFixed(3)})`, ink: luminance > 0.179 ? "#000" : "#fff" };
 }
 
 /** Fill and ink of every level, valid in both themes: a change of theme repaints nothing by hand. */

@@ -23,23 +23,25 @@ export class Store {
   anyLive = false;
   report = null;
 
+  /** Takes only the points of a frame in: what the reader looks at while paused stays, yet no line gets a hole. */
+  points(frame) {
+    for (const process of frame.processes) if (process.live) this.#point(process, frame.time);
+    this.#forget();
+  }
+
   /** Takes a frame in. */
   frame(frame) {
     this.time = frame.time;
     this.report = frame.results ?? this.report;
-    this.anyLive = false;
+    this.anyLive = frame.processes.some((process) => process.live);
+    this.points(frame);
     const best = new Map();
     for (const process of frame.processes) {
       const key = `${process.strategy}\n${process.workload}`;
       const known = best.get(key);
       if (!known || newer(process, known)) best.set(key, process);
-      if (process.live) {
-        this.anyLive = true;
-        this.#point(process, frame.time);
-      }
     }
     for (const [key, process] of best) this.#latest.set(key, { process, seen: frame.time });
-    this.#forget();
   }
 
   #point(process, time) {

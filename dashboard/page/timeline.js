@@ -17,7 +17,7 @@ const SERIES = {
   throughput: { title: "Throughput", unit: "allocations a second, log", at: 1, write: si, axis: "log" },
   retries: { title: "Retry rate", unit: "CAS failures a second, log", at: 2, write: si, axis: "log" },
   ring: { title: "Ring hit rate", unit: "of allocations", at: 3, write: percent, axis: "share" },
-  lock: { title: "Lock wait", unit: "waited each second, all threads", at: 4, write: duration, axis: "linear" },
+  lock: { title: "Lock wait", unit: "waited each second, all threads", at: 4, write: (v, figures) => duration(v, figures), axis: "linear" },
 };
 
 function logAxis(values) {
@@ -38,7 +38,7 @@ function linearAxis(values, write) {
   const most = Math.max(0.01, ...values);
   const size = 10 ** Math.floor(Math.log10(most));
   const top = [1, 2, 3, 5, 10].find((s) => s * size >= most * 0.999) * size;
-  return { place: (v) => v / top, ticks: [0, 0.5, 1].map((f) => [f, f === 0 ? "0" : write(top * f).replace(/\s/g, "")]) };
+  return { place: (v) => v / top, ticks: [0, 0.5, 1].map((f) => [f, f === 0 ? "0" : write(top * f, 2).replace(/\s/g, "")]) };
 }
 
 function shareAxis(values) {
@@ -215,7 +215,8 @@ export class Timelines {
 
   /** Draws runs ([{ strategy, workload, points }], oldest first) up to the right edge. */
   update(runs, { end, frozen }) {
-    text(this.note, frozen ? "No process lives: the lines stand still at the last numbers." : "");
+    const still = runs.length > 0 ? "No process lives: the lines stand still at the last numbers." : "No process has lived since the sidecar's history begins.";
+    text(this.note, frozen ? still : "");
     const start = end - WINDOW;
     const [designs, spans] = [new Map(), []];
     for (const { strategy, workload, points } of runs) {
