@@ -1,10 +1,11 @@
 //! Finds the segments of this user as they come and go, and keeps them open in between.
 //!
-//! Invariants: a live segment is mapped once, however often it is read; a dead one is read to its end once and then
-//! unmapped, because nothing in it can change any more; a file that cannot be read is said once and asked again
-//! less and less often.
+//! Invariants: a live segment is mapped once, however often it is read; a dead one is unmapped and its last
+//! snapshot kept, because nothing in it can change any more; a file that cannot be read is said once and asked again
+//! less and less often; a name stands for a file, and when it comes to stand for another, the first is forgotten.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,13 +23,20 @@ const PATIENCE: u32 = 3;
 /// Time between two looks for the dead that are to be removed.
 const REAP: Duration = Duration::from_secs(5);
 
-/// What is known of one file.
-enum Entry {
+/// One file of the directory.
+struct Entry {
+    /// Inode, as it was before the file was opened. Pids come back, in containers quickly, and names with them.
+    inode: u64,
+    state: State,
+}
+
+/// What is known of a file.
+enum State {
     /// Mapped, and its process lived at the last read.
-    Live(Segment),
+    Live(Box<Segment>),
     /// Its process is dead; this is the last that can be said of it.
     Dead(Box<Snapshot>),
-    /// It could not be read.
+    /// It could not be read, or has not been read yet.
     Refused { times: u32, next_try: Instant },
 }
 
@@ -85,8 +93,13 @@ impl Discovery {
         };
         let mut before = std::mem::take(&mut self.entries);
         for path in paths {
-            let entry =
-                before.remove(&path).unwrap_or_else(|| Entry::Refused { times: 0, next_try: Instant::now() });
+            // What has vanished since the scan is left out.
+            let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
+            let inode = meta.ino();
+            let entry = before.remove(&path).filter(|entry| entry.inode == inode).unwrap_or_else(|| Entry {
+                inode,
+                state: State::Refused { times: 0, next_try: Instant::now() },
+            });
             self.entries.insert(path, entry);
         }
     }
@@ -94,14 +107,14 @@ impl Discovery {
 
 impl Source for Discovery {
     fn snapshots(&mut self) -> Vec<Snapshot> {
-        let now = Instant::now();
-        self.reap(now);
+        self.reap(Instant::now());
         self.rescan();
+        let now = Instant::now();
         let mut snapshots = Vec::with_capacity(self.entries.len());
         for (path, entry) in &mut self.entries {
-            match entry.read(path, now) {
+            match entry.state.read(path, now) {
                 Ok(snapshot) => snapshots.extend(snapshot),
-                Err(error) => self.errors += u64::from(entry.refuse(path, now, &error)),
+                Err(error) => self.errors += u64::from(entry.state.refuse(path, now, &error)),
             }
         }
         snapshots
@@ -112,35 +125,32 @@ impl Source for Discovery {
     }
 }
 
-impl Entry {
+impl State {
     /// What the file says now; `None` if it is not to be asked yet.
     fn read(&mut self, path: &Path, now: Instant) -> Result<Option<Snapshot>, ReadError> {
-        if let Entry::Refused { next_try, .. } = self {
-            if now < *next_try {
-                return Ok(None);
+        let segment = match self {
+            State::Dead(snapshot) => return Ok(Some((**snapshot).clone())),
+            State::Live(segment) => segment,
+            State::Refused { next_try, .. } if now < *next_try => return Ok(None),
+            State::Refused { .. } => {
+                let segment = Segment::open(path)?;
+                let process = segment.process();
+                tracing::info!(
+                    pid = process.pid,
+                    command = %process.command,
+                    strategy = %process.strategy,
+                    workload = %process.workload,
+                    "found a process"
+                );
+                *self = State::Live(Box::new(segment));
+                return self.read(path, now);
             }
-            let segment = Segment::open(path)?;
-            let process = segment.process();
-            tracing::info!(
-                pid = process.pid,
-                command = %process.command,
-                strategy = %process.strategy,
-                workload = %process.workload,
-                "found a process"
-            );
-            *self = Entry::Live(segment);
-        }
-        let snapshot = match self {
-            Entry::Live(segment) => segment.snapshot()?,
-            Entry::Dead(snapshot) => return Ok(Some((**snapshot).clone())),
-            Entry::Refused { .. } => return Ok(None),
         };
-        if let (Liveness::Dead, Entry::Live(segment)) = (snapshot.liveness, &*self) {
-            // It may have counted on after its counts were read and before its death was seen. Now it cannot.
-            let last = segment.snapshot()?;
-            tracing::info!(pid = last.process.pid, "a process ended");
-            *self = Entry::Dead(Box::new(last));
-            return self.read(path, now);
+        // Liveness is looked at before the counts are read, so the counts of a dead process are its last.
+        let snapshot = segment.snapshot()?;
+        if snapshot.liveness == Liveness::Dead {
+            tracing::info!(pid = snapshot.process.pid, "the process is dead");
+            *self = State::Dead(Box::new(snapshot.clone()));
         }
         Ok(Some(snapshot))
     }
@@ -148,15 +158,108 @@ impl Entry {
     /// Remembers a refusal; says whether it is the one that counts.
     fn refuse(&mut self, path: &Path, now: Instant, error: &ReadError) -> bool {
         let times = match self {
-            Entry::Refused { times, .. } => *times + 1,
+            State::Refused { times, .. } => *times + 1,
             // It could be read before: what is wrong with it now is no matter of patience.
-            Entry::Live(_) | Entry::Dead(_) => PATIENCE,
+            State::Live(_) | State::Dead(_) => PATIENCE,
         };
         let wait = FIRST_RETRY.saturating_mul(1 << (times - 1).min(16)).min(LAST_RETRY);
-        *self = Entry::Refused { times, next_try: now + wait };
+        *self = State::Refused { times, next_try: now + wait };
         if times == PATIENCE {
             tracing::warn!(file = %path.display(), "{error}");
         }
         times == PATIENCE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use stormglass_telemetry::{Identity, Metric, Select, Writer};
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn place() -> (tempfile::TempDir, Directory) {
+        let place = tempfile::tempdir().expect("a temporary directory");
+        let directory = Directory::at(place.path().join("segments"));
+        (place, directory)
+    }
+
+    fn writer(directory: &Directory) -> Writer {
+        Writer::create(directory, &Identity { strategy: "mutex", workload: "test" }).expect("a segment")
+    }
+
+    #[test]
+    fn a_process_is_found_read_and_remembered_after_its_death() {
+        let (_place, directory) = place();
+        let mut discovery = Discovery::new(directory.clone(), HOUR);
+        assert!(discovery.snapshots().is_empty(), "no directory is no error");
+
+        let writer = writer(&directory);
+        let slot = writer.claim().expect("a slot");
+        slot.classes[2].ring_hits.add(7);
+        let snapshots = discovery.snapshots();
+        assert_eq!(snapshots.len(), 1);
+        assert_eq!(snapshots[0].liveness, Liveness::Live);
+        assert_eq!(snapshots[0].counts.sum(Metric::RingHits, Select::ALL.class(2)), Some(7));
+
+        slot.classes[2].ring_hits.add(1);
+        drop(slot);
+        // The writer's file is gone with it or not, as the writer pleases; what is shown is what lies there.
+        let path = writer.path().expect("it has a segment").to_owned();
+        drop(writer);
+        let snapshots = discovery.snapshots();
+        if path.exists() {
+            assert_eq!(snapshots[0].liveness, Liveness::Dead);
+            assert_eq!(snapshots[0].counts.sum(Metric::RingHits, Select::ALL), Some(8));
+            assert!(matches!(discovery.entries[&path].state, State::Dead(_)));
+            fs::remove_file(&path).expect("ours");
+        }
+        assert!(discovery.snapshots().is_empty());
+        assert!(discovery.entries.is_empty());
+        assert_eq!(discovery.errors(), 0);
+    }
+
+    #[test]
+    fn a_name_that_comes_back_is_another_file() {
+        let (_place, directory) = place();
+        let mut discovery = Discovery::new(directory.clone(), HOUR);
+        let first = writer(&directory);
+        let path = first.path().expect("it has a segment").to_owned();
+        discovery.snapshots();
+        let second = writer(&directory);
+        fs::rename(second.path().expect("it has a segment"), &path).expect("ours");
+        second.claim().expect("a slot").classes[0].ring_hits.add(5);
+        let snapshots = discovery.snapshots();
+        assert_eq!(snapshots.len(), 1);
+        assert_eq!(snapshots[0].counts.sum(Metric::RingHits, Select::ALL), Some(5));
+    }
+
+    #[test]
+    fn a_foreign_file_is_an_error_once() {
+        let (_place, directory) = place();
+        let _writer = writer(&directory);
+        fs::write(directory.path().join("1-0.seg"), vec![b'x'; 65536]).expect("a file");
+        let mut discovery = Discovery::new(directory, HOUR);
+        for _ in 0..8 {
+            assert_eq!(discovery.snapshots().len(), 1);
+            std::thread::sleep(FIRST_RETRY);
+        }
+        assert_eq!(discovery.errors(), 1);
+    }
+
+    #[test]
+    fn waits_grow_and_are_bounded() {
+        let mut state = State::Refused { times: 0, next_try: Instant::now() };
+        let error = Segment::open(Path::new("/nowhere")).expect_err("nothing is there");
+        let now = Instant::now();
+        let mut counted = 0;
+        for _ in 0..100 {
+            counted += u32::from(state.refuse(Path::new("/nowhere"), now, &error));
+        }
+        assert_eq!(counted, 1);
+        assert!(matches!(state, State::Refused { next_try, .. } if next_try == now + LAST_RETRY));
     }
 }

@@ -148,10 +148,11 @@ impl Body {
     }
 }
 
-/// How far back the difference is taken.
-pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
-/// A baseline this much younger than [`INTERVAL`] will do: samples do not fall on whole seconds.
-pub(crate) const SLACK: Duration = Duration::from_millis(100);
+/// How far back the difference is taken: about a second. Samples do not fall on whole seconds, so a baseline that
+/// is a little younger will do.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(900);
+/// A process younger than this has no more than its life.
+const YOUTH: Duration = Duration::from_millis(1100);
 /// A difference over less than this says more about chance than about the process.
 const LEAST: Duration = Duration::from_millis(80);
 
@@ -179,15 +180,15 @@ impl Spans {
             }
             return Spans { recent: None, lifetime };
         }
-        let old_enough = Duration::from_nanos(snapshot.taken.saturating_sub(snapshot.born));
-        if old_enough <= INTERVAL + SLACK {
+        let lived = Duration::from_nanos(snapshot.taken.saturating_sub(snapshot.born));
+        if lived <= YOUTH {
             return Spans { recent: Some(lifetime.clone()), lifetime };
         }
         let age = |s: &Snapshot| Duration::from_nanos(snapshot.taken.saturating_sub(s.taken));
         let baseline = earlier
             .clone()
             .rev()
-            .find(|s| age(s) >= INTERVAL - SLACK)
+            .find(|s| age(s) >= INTERVAL)
             .or_else(|| earlier.clone().next().filter(|s| age(s) >= LEAST));
         Spans { recent: baseline.and_then(|s| snapshot.since(s)), lifetime }
     }

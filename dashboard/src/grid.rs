@@ -30,7 +30,7 @@ pub(crate) struct Axes {
 impl Axes {
     /// Those of this build.
     pub(crate) fn own() -> Axes {
-        let values = |label: Label| (0..label.len()).map(|i| label.value(i)).collect();
+        let values = |label: Label| (0..label.cardinality()).map(|i| label.value(i)).collect();
         Axes { classes: values(Label::Class), shards: values(Label::Shard) }
     }
 }
@@ -92,7 +92,7 @@ pub(crate) fn grid(delta: &Delta, axes: &Axes) -> Grid {
     let sums = |metric| Sums::of(&delta.counts, metric, axes);
     let attempts = sums(Metric::CasAttempts);
     let failures = sums(Metric::CasFailures);
-    let waited = sums(Metric::LockWait);
+    let lock_wait = sums(Metric::LockWait);
     let kept = sums(Metric::WalkBlocksKept);
     let wasted = sums(Metric::WalkBlocksWasted);
     let seconds = delta.elapsed.as_secs_f64();
@@ -105,7 +105,7 @@ pub(crate) fn grid(delta: &Delta, axes: &Axes) -> Grid {
     Grid {
         cas_failures_per_second: cells(&|c, s| Some(failures.at(c, s)? as f64 / seconds)),
         failures_per_attempt: cells(&|c, s| ratio(failures.at(c, s)?, attempts.at(c, s)?)),
-        lock_wait_ratio: cells(&|c, s| Some(waited.at(c, s)? as f64 / 1e9 / seconds)),
+        lock_wait_ratio: cells(&|c, s| Some(lock_wait.at(c, s)? as f64 / 1e9 / seconds)),
         walked_per_kept: cells(&|c, s| {
             let kept = kept.at(c, s)?;
             ratio(kept.wrapping_add(wasted.at(c, s)?), kept)

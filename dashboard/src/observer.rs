@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use stormglass_telemetry::{Liveness, Snapshot, clock};
 
-use crate::frame::{Body, Frame, INTERVAL, Now, ProcessFrame, ProcessId, SLACK, Spans};
+use crate::frame::{Body, Frame, INTERVAL, Now, ProcessFrame, ProcessId, Spans};
 use crate::grid::Axes;
 use crate::history::{History, PROCESSES};
 use crate::results::Results;
@@ -96,7 +96,7 @@ impl Track {
         }
         let distance =
             |from: &Snapshot, to: &Snapshot| Duration::from_nanos(to.taken.saturating_sub(from.taken));
-        while self.earlier.get(1).is_some_and(|second| distance(second, &snapshot) >= INTERVAL - SLACK) {
+        while self.earlier.get(1).is_some_and(|second| distance(second, &snapshot) >= INTERVAL) {
             self.earlier.pop_front();
         }
         if self.earlier.back().is_none_or(|last| distance(last, &snapshot) >= BASELINE_SPACING) {

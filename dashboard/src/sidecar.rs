@@ -106,12 +106,10 @@ impl Sidecar {
         if !sampling_ended {
             sampling.await;
         }
-        match tokio::time::timeout(GRACE, server).await {
-            Ok(result) => result.map_err(ServeError::Serve),
-            Err(_) => {
-                tracing::debug!("left connections open that did not end in time");
-                Ok(())
-            }
+        if let Ok(result) = tokio::time::timeout(GRACE, server).await {
+            return result.map_err(ServeError::Serve);
         }
+        tracing::debug!("left connections open that did not end in time");
+        Ok(())
     }
 }
