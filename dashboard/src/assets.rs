@@ -35,4 +35,15 @@ pub(crate) const ASSETS: &[Asset] = assets! {
     "/app.css"     CSS  "app.css";
     "/app.js"      JS   "app.js";
     "/favicon.svg" SVG  "favicon.svg";
+    "/card.js" JS "card.js";
+    "/designs.js" JS "designs.js";
+    "/dom.js" JS "dom.js";
+    "/format.js" JS "format.js";
+    "/grid.js" JS "grid.js";
+    "/histogram.js" JS "histogram.js";
+    "/measures.js" JS "measures.js";
+    "/results.js" JS "results.js";
+    "/store.js" JS "store.js";
+    "/stream.js" JS "stream.js";
+    "/timeline.js" JS "timeline.js";
 };

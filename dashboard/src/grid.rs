@@ -94,7 +94,7 @@ pub(crate) fn grid(delta: &Delta, axes: &Axes) -> Grid {
     let failures = sums(Metric::CasFailures);
     let lock_wait = sums(Metric::LockWait);
     let kept = sums(Metric::WalkBlocksKept);
-    let wasted = sums(Metric::WalkBlocksWasted);
+    let in_vain = sums(Metric::WalkBlocksWasted);
     let seconds = delta.elapsed.as_secs_f64();
 
     let cells = |value: &dyn Fn(usize, usize) -> Option<f64>| -> Cells {
@@ -108,7 +108,7 @@ pub(crate) fn grid(delta: &Delta, axes: &Axes) -> Grid {
         lock_wait_ratio: cells(&|c, s| Some(lock_wait.at(c, s)? as f64 / 1e9 / seconds)),
         walked_per_kept: cells(&|c, s| {
             let kept = kept.at(c, s)?;
-            ratio(kept.wrapping_add(wasted.at(c, s)?), kept)
+            ratio(kept.wrapping_add(in_vain.at(c, s)?), kept)
         }),
     }
 }

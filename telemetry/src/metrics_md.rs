@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use crate::schema::{Descriptor, Kind, Label, Metric};
+use crate::schema::{Kind, Label, Metric};
 
 /// The text of docs/METRICS.md.
 #[must_use]
@@ -15,17 +15,19 @@ pub fn metrics_markdown() -> String {
          of a shard exists once the shard has been used; a metric that a process does not count has no series, and is never 0.\n\
          Histograms are cumulative Prometheus histograms with power-of-two bounds.\n",
     );
-    let scopes: [(&str, fn(&Descriptor) -> bool); 3] = [
-        ("By class", |d| d.labels.len() == 1),
-        ("By class and shard", |d| d.labels.len() > 1),
-        ("Of a process, or of the sidecar", |d| d.labels.is_empty()),
+    let scopes = [
+        ("By class", 1..=1),
+        ("By class and shard", 2..=usize::MAX),
+        ("Of a process, or of the sidecar", 0..=0),
     ];
-    for (title, belongs) in scopes {
+    for (title, labels) in scopes {
         let _ = write!(
             out,
             "\n## {title}\n\n| metric | kind | labels | unit | what it counts |\n|---|---|---|---|---|\n"
         );
-        for d in Metric::ALL.iter().map(|metric| metric.descriptor()).filter(|d| belongs(d)) {
+        for d in
+            Metric::ALL.iter().map(|metric| metric.descriptor()).filter(|d| labels.contains(&d.labels.len()))
+        {
             let kind = match d.kind {
                 Kind::Counter => "counter",
                 Kind::Gauge => "gauge",
