@@ -238,8 +238,8 @@ mod tests {
     fn spans_have_units() {
         assert_eq!(span("90"), Ok(Duration::from_secs(90)));
         assert_eq!(span("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(span("10m"), Ok(Duration::from_secs(600)));
-        assert_eq!(span("2h"), Ok(Duration::from_secs(7200)));
+        assert_eq!(span("10m"), Ok(Duration::from_mins(10)));
+        assert_eq!(span("2h"), Ok(Duration::from_hours(2)));
         for wrong in
             ["", "m", "-1s", "1d", "1.5h", "99999999999999999999s", "9999999999999999999h", "1 h", "1é"]
         {

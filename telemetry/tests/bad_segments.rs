@@ -25,7 +25,7 @@ fn segment() -> (tempfile::TempDir, Directory, PathBuf, Vec<u8>) {
 fn problem(bytes: &[u8]) -> (Problem, String) {
     let (_dir, _directory, path, _) = segment();
     std::fs::write(&path, bytes).expect("written");
-    let error = Segment::open(&path).err().expect("refused");
+    let error = Segment::open(&path).expect_err("refused");
     let text = error.to_string();
     (error.problem, text)
 }
@@ -79,7 +79,7 @@ fn a_segment_that_shrinks_under_its_reader_is_an_error_not_a_fault() {
     let open = Segment::open(&path).expect("good");
     let file = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");
     file.set_len(bytes.len() as u64 / 2).expect("truncated");
-    assert!(matches!(open.snapshot().err().expect("refused").problem, Problem::Truncated { .. }));
+    assert!(matches!(open.snapshot().expect_err("refused").problem, Problem::Truncated { .. }));
 }
 
 #[test]
@@ -87,13 +87,13 @@ fn links_and_directories_of_others_are_refused() {
     let (dir, directory, path, _) = segment();
     let link = dir.path().join("segments/1-0.seg");
     symlink(&path, &link).expect("linked");
-    assert!(matches!(Segment::open(&link).err().expect("refused").problem, Problem::System("open it", _)));
+    assert!(matches!(Segment::open(&link).expect_err("refused").problem, Problem::System("open it", _)));
     let fifo = dir.path().join("segments/2-0.seg");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a fifo");
-    assert!(matches!(Segment::open(&fifo).err().expect("refused").problem, Problem::NotOurs(_)));
+    assert!(matches!(Segment::open(&fifo).expect_err("refused").problem, Problem::NotOurs(_)));
 
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("changed");
-    let refused = directory.scan().err().expect("refused").to_string();
+    let refused = directory.scan().expect_err("refused").to_string();
     assert!(refused.contains("chmod 700"), "{refused}");
     let refused = Writer::create(&directory, &Identity { strategy: "mutex", workload: "" });
     assert!(refused.err().expect("refused").to_string().contains("STORMGLASS_DIR"));

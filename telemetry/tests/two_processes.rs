@@ -192,7 +192,7 @@ fn a_clean_end_is_a_death_too_and_is_reaped_after_its_time() {
     assert_eq!(scene.directory.reap(Duration::ZERO), 0, "a live one is never reaped");
     drop(writer);
     assert_eq!(Segment::open(&path).and_then(|s| s.snapshot()).expect("kept").liveness, Liveness::Dead);
-    assert_eq!(scene.directory.reap(Duration::from_secs(3600)), 0);
+    assert_eq!(scene.directory.reap(Duration::from_hours(1)), 0);
     assert_eq!(scene.directory.reap(Duration::ZERO), 1);
     assert!(!Path::new(&path).exists());
 }
