@@ -2,7 +2,8 @@
 //! the `prometheus` crate.
 //!
 //! Invariants: a series is about a process and is said once, even if the process has several segments; a metric
-//! that a writer does not have is absent, never 0; the series of a shard appear with its first count and stay.
+//! that a writer does not have is absent, never 0; the series of a shard appear with its first count and stay for as
+//! long as its process lives.
 
 mod families;
 mod series;
@@ -120,7 +121,7 @@ impl Collector for SegmentCollector {
             if let Some(bytes) = process.mapped_bytes() {
                 families.value(Metric::MappedBytes, &labels, bytes as f64);
             }
-            families.counts(&process.counts, &labels);
+            families.counts(&process.counts, &labels, process.liveness);
             labels.push(families::label("version", &process.process.version));
             families.value(Metric::ProcessInfo, &labels, 1.0);
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use prometheus::proto::Metric as Sample;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, MetricFamily, MetricType};
-use stormglass_telemetry::{Counts, Family, Kind, Label, Metric};
+use stormglass_telemetry::{Counts, Family, Kind, Label, Liveness, Metric};
 
 use super::PROCESS_LABELS;
 
@@ -49,8 +49,10 @@ impl Families {
         entry.family.mut_metric().push(sample);
     }
 
-    /// Adds every series of a process's counts.
-    pub(super) fn counts(&mut self, counts: &Counts, process: &[LabelPair]) {
+    /// Adds the series of a process's counts. Of a living process, zeros are shown too where it is at work: a rate
+    /// needs the 0 from which a counter rises. Of a dead one nothing rises any more, and its zeros are left out, or
+    /// the dead of a benchmark would be most of a scrape.
+    pub(super) fn counts(&mut self, counts: &Counts, process: &[LabelPair], liveness: Liveness) {
         let touched = Touched::of(counts);
         for family in &counts.schema.families {
             let names = family.labels.iter().map(|&l| counts.schema.labels[l].name.as_str());
@@ -58,7 +60,11 @@ impl Families {
             let Some(entry) = self.entry(family, &names) else { continue };
             let samples = entry.family.mut_metric();
             counts.each(family, |at, values| {
-                if !touched.shows(family, at) {
+                let said = match liveness {
+                    Liveness::Live => touched.shows(family, at),
+                    Liveness::Dead => values.iter().any(|v| *v != 0),
+                };
+                if !said {
                     return;
                 }
                 let mut labels = Vec::with_capacity(process.len() + at.len());

@@ -85,6 +85,12 @@ fn only_what_was_touched_is_shown() {
     assert!(text.contains(r#"stormglass_ring_hits_total{pid="4242",command="hammer",strategy="lockfree-single",workload="storm",class="2048"} 1"#));
     let zero = r#"shard="5",op="push"} 0"#;
     assert!(text.contains(zero), "all of a touched shard, also what is 0");
+    assert!(
+        text.lines()
+            .filter(|l| l.contains("pid=\"17\"") && l.contains("class="))
+            .all(|l| l.contains("lock_wait")),
+        "of a dead process only what it counted"
+    );
 }
 
 #[test]
