@@ -53,16 +53,16 @@ impl Families {
     /// needs the 0 from which a counter rises. Of a dead one nothing rises any more, and its zeros are left out, or
     /// the dead of a benchmark would be most of a scrape.
     pub(super) fn counts(&mut self, counts: &Counts, process: &[LabelPair], liveness: Liveness) {
-        let touched = Touched::of(counts);
+        let touched = (liveness == Liveness::Live).then(|| Touched::of(counts));
         for family in &counts.schema.families {
             let names = family.labels.iter().map(|&l| counts.schema.labels[l].name.as_str());
             let names: Vec<&str> = names.collect();
             let Some(entry) = self.entry(family, &names) else { continue };
             let samples = entry.family.mut_metric();
             counts.each(family, |at, values| {
-                let said = match liveness {
-                    Liveness::Live => touched.shows(family, at),
-                    Liveness::Dead => values.iter().any(|v| *v != 0),
+                let said = match &touched {
+                    Some(touched) => touched.shows(family, at),
+                    None => values.iter().any(|v| *v != 0),
                 };
                 if !said {
                     return;

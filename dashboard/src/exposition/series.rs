@@ -50,10 +50,11 @@ impl Series {
         for (total, value) in sum.counts.values.iter_mut().zip(&other.counts.values) {
             *total = total.wrapping_add(*value);
         }
-        sum.threads += other.threads;
-        sum.threads_started += other.threads_started;
-        sum.threads_dropped += other.threads_dropped;
-        sum.segment_bytes += other.segment_bytes;
+        // Saturating: these are what a file says, and a file may say anything.
+        sum.threads = sum.threads.saturating_add(other.threads);
+        sum.threads_started = sum.threads_started.saturating_add(other.threads_started);
+        sum.threads_dropped = sum.threads_dropped.saturating_add(other.threads_dropped);
+        sum.segment_bytes = sum.segment_bytes.saturating_add(other.segment_bytes);
         if other.liveness == Liveness::Live {
             sum.liveness = Liveness::Live;
             sum.process = Arc::clone(&other.process);
