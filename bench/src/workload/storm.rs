@@ -57,7 +57,7 @@ impl Workload for Storm {
         let results: Vec<Result<Share, Trouble>> = thread::scope(|scope| {
             let mut threads = Vec::with_capacity(shape.threads);
             for _ in 0..shape.threads {
-                match thread::Builder::new().spawn_scoped(scope, || storm(pool, &phase.0)) {
+                match thread::Builder::new().spawn_scoped(scope, || storm(pool, shape.chunks, &phase.0)) {
                     Ok(thread) => threads.push(thread),
                     Err(error) => {
                         // Relaxed: see `storm`. The threads that wait must end, or the scope waits for ever.
@@ -89,20 +89,20 @@ struct Share {
     held: Vec<Held>,
 }
 
-fn storm(pool: &Pool, phase: &AtomicU8) -> Result<Share, Trouble> {
+fn storm(pool: &Pool, hold: usize, phase: &AtomicU8) -> Result<Share, Trouble> {
     let mut heap = pool.heap().map_err(Trouble::Heap)?;
-    let mut held = Vec::with_capacity(HOLD);
+    let mut held = Vec::with_capacity(hold);
     let mut allocations = 0;
     // Relaxed, here and below: the phase publishes no memory; a thread may see it a little late.
     while phase.load(Ordering::Relaxed) == WAIT {
         thread::yield_now();
     }
     loop {
-        for _ in 0..HOLD {
+        for _ in 0..hold {
             let address = heap.alloc(BYTES).ok_or(Trouble::Memory { size: BYTES })?;
             held.push(Held { address, size: BYTES });
         }
-        allocations += HOLD as u64;
+        allocations += hold as u64;
         if phase.load(Ordering::Relaxed) == STOP {
             return Ok(Share { allocations, held });
         }
