@@ -45,7 +45,8 @@ fn ratio(numerator: Option<u64>, denominator: Option<u64>) -> Option<f64> {
 }
 
 fn add(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    Some(a? + b?)
+    // What a hostile segment says may be anything; a sum that is capped harms nobody.
+    Some(a?.saturating_add(b?))
 }
 
 impl Delta {
@@ -89,19 +90,24 @@ impl Snapshot {
     /// Bytes of blocks that callers hold: allocations less frees, by class. Approximate while threads run, because
     /// the counts are read one after another; never negative.
     pub fn live_bytes(&self) -> Option<u64> {
-        let mut bytes = 0;
+        let mut bytes = 0_u64;
         for (class, &size) in CLASS_BYTES.iter().enumerate() {
             let of = |metric| self.counts.sum(metric, Select::ALL.class(class));
-            let allocated = of(Metric::RingHits)? + of(Metric::RingMisses)? - of(Metric::AllocationFailures)?;
-            let freed = of(Metric::RingReturns)? + of(Metric::RingSpills)? + of(Metric::RemoteFrees)?;
-            bytes += allocated.saturating_sub(freed) * u64::from(size);
+            let allocated = add(of(Metric::RingHits), of(Metric::RingMisses))?;
+            let freed = add(add(of(Metric::RingReturns), of(Metric::RingSpills)), of(Metric::RemoteFrees))?;
+            let held = allocated.saturating_sub(of(Metric::AllocationFailures)?).saturating_sub(freed);
+            bytes = bytes.saturating_add(held.saturating_mul(u64::from(size)));
         }
         Some(bytes)
     }
 
     /// Bytes of the pages that the pool has taken.
     pub fn mapped_bytes(&self) -> Option<u64> {
-        Some(self.counts.sum(Metric::PagesMapped, Select::ALL)? * crate::schema::PAGE_BYTES as u64)
+        Some(
+            self.counts
+                .sum(Metric::PagesMapped, Select::ALL)?
+                .saturating_mul(crate::schema::PAGE_BYTES as u64),
+        )
     }
 }
 
