@@ -89,20 +89,20 @@ struct Share {
     held: Vec<Held>,
 }
 
-fn storm(pool: &Pool, hold: usize, phase: &AtomicU8) -> Result<Share, Trouble> {
+fn storm(pool: &Pool, count: usize, phase: &AtomicU8) -> Result<Share, Trouble> {
     let mut heap = pool.heap().map_err(Trouble::Heap)?;
-    let mut held = Vec::with_capacity(hold);
+    let mut held = Vec::with_capacity(count);
     let mut allocations = 0;
     // Relaxed, here and below: the phase publishes no memory; a thread may see it a little late.
     while phase.load(Ordering::Relaxed) == WAIT {
         thread::yield_now();
     }
     loop {
-        for _ in 0..hold {
+        for _ in 0..count {
             let address = heap.alloc(BYTES).ok_or(Trouble::Memory { size: BYTES })?;
             held.push(Held { address, size: BYTES });
         }
-        allocations += hold as u64;
+        allocations += count as u64;
         if phase.load(Ordering::Relaxed) == STOP {
             return Ok(Share { allocations, held });
         }
