@@ -11,7 +11,7 @@ use crate::failure::Failure;
 pub(crate) fn check() -> Result<(), Failure> {
     let directory = Directory::from_env();
     let writer = Writer::create(&directory, &Identity { strategy: "none", workload: "check" })
-        .map_err(|error| Failure::failed(error))?;
+        .map_err(Failure::failed)?;
     if let Some(path) = writer.path() {
         // It has served its purpose; a leftover would only be shown as a dead process.
         let _ = std::fs::remove_file(path);
