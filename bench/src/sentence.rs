@@ -71,16 +71,22 @@ fn cas(m: &Measures, batch: Option<f64>) -> Option<Clause> {
         };
         return Some(Clause { text, calm: true });
     }
-    let successes = attempts - failures;
-    let many = if successes > MANY {
+    let many = many_successes(m).map_or_else(String::new, |successes| {
         format!(": one CAS became {successes:.0}, and each one is contended")
-    } else {
-        String::new()
-    };
+    });
     Some(Clause { text: format!("failed {} CASes for each batch{of}{many}", number(failures)), calm: false })
 }
 
+/// Successful CASes for each batch, if they are more than the one that a batch needs.
+fn many_successes(m: &Measures) -> Option<f64> {
+    Some(m.attempts_per_batch? - m.failures_per_batch?).filter(|&n| n > MANY)
+}
+
 fn walk(m: &Measures) -> Option<Clause> {
+    // Where a batch is many CASes, each walks one block: its waste is the failures, said already.
+    if many_successes(m).is_some() {
+        return None;
+    }
     let walked = m.walked_per_kept?;
     let (text, calm) = if walked < WASTEFUL {
         (format!("walked hardly a block in vain ({walked:.2} for each block kept)"), true)
@@ -176,7 +182,12 @@ mod tests {
 
     #[test]
     fn single_pops_in_a_storm() {
-        let m = Measures { attempts_per_batch: Some(58.1), failures_per_batch: Some(26.1), ..COUNTED };
+        let m = Measures {
+            attempts_per_batch: Some(58.1),
+            failures_per_batch: Some(26.1),
+            walked_per_kept: Some(1.8),
+            ..COUNTED
+        };
         assert_eq!(
             say("lockfree-single", &m, Some(&ratio(0.125, 0.12, 0.13))),
             "lockfree-single failed 26.1 CASes for each batch of 32: one CAS became 32, and each one is \

@@ -18,7 +18,8 @@ pub(crate) const SMALLEST: usize = 2;
 /// Bytes that a workload may hold at once: half of the address space that a pool reserves, as sizes are rounded up.
 pub(crate) const HELD_BYTES: usize = 8 << 30;
 
-/// The parameters of a workload. `storm` reads `threads` and `seconds` only; the rest is larson's.
+/// The parameters of a workload. `storm` has blocks of one size and threads that never hand over, so `min`, `max` and
+/// `rounds` are larson's alone.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Shape {
     /// Threads at once.

@@ -85,14 +85,14 @@ pub(crate) struct BenchArgs {
     /// larson: sizes are below this, in bytes [default: 32768]
     #[arg(long, value_name = "BYTES")]
     max: Option<usize>,
-    /// larson: blocks that each thread holds [default: 1000]
+    /// Blocks that each thread holds; of storm, on average [default: storm 1024, larson 1000]
     #[arg(long, value_name = "N")]
     chunks: Option<usize>,
     /// larson: a thread hands over to a new one after this many times its chunks in operations, 0 for never [default:
     /// 100]
     #[arg(long, value_name = "ROUNDS")]
     life: Option<usize>,
-    /// larson: seed of the random numbers [default: 42]
+    /// Seed of the random numbers [default: 42]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Print the report as JSON instead of tables
