@@ -60,7 +60,7 @@ struct Clause {
 
 /// CASes of pops. A design that pops under a lock makes none, and then there is nothing to say.
 fn cas(m: &Measures, batch: Option<f64>) -> Option<Clause> {
-    let attempts = m.attempts_per_batch.filter(|&n| n > 0.0)?;
+    m.attempts_per_batch.filter(|&n| n > 0.0)?;
     let failures = m.failures_per_batch?;
     let of = batch.map_or_else(String::new, |n| format!(" of {n:.0}"));
     if failures < CONTENDED {

@@ -7,7 +7,7 @@ use stormglass_telemetry::{Directory, Identity, Writer};
 use crate::failure::Failure;
 
 /// How long the segments of runs that are over are kept where no sidecar is there to remove them.
-const KEEP: Duration = Duration::from_secs(600);
+const KEEP: Duration = Duration::from_mins(10);
 
 /// Checks, before anything is run, that a segment can be made, and tidies up after earlier benchmarks.
 ///

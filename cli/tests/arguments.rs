@@ -1,8 +1,12 @@
 //! The program as a user meets it: what is impossible is refused in one sentence, before anything runs.
 
+mod common;
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use common::private;
 
 fn stormglass(directory: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_stormglass"))
@@ -12,13 +16,6 @@ fn stormglass(directory: &Path, args: &[&str]) -> Output {
         .stdin(Stdio::null())
         .output()
         .expect("the program starts")
-}
-
-/// A directory of segments that nobody else uses, gone when the test is over.
-fn private() -> tempfile::TempDir {
-    let shared = Path::new("/dev/shm");
-    let parent = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("stormglass-test-").tempdir_in(parent).expect("a directory")
 }
 
 /// Runs `args`, expects `code`, and returns what was said on standard error.
@@ -51,7 +48,10 @@ fn values_out_of_range_name_their_option_and_its_limits() {
         (&["watch", "--threads", "65"], "stormglass: --threads 65 is out of range: it takes 1 to 64\n"),
         (&["--rounds", "0"], "stormglass: --rounds 0 is out of range: it takes 1 to 1000\n"),
         (&["bench", "--seconds", "0"], "stormglass: --seconds 0 is out of range: it takes 0.01 to 3600\n"),
-        (&["bench", "--max", "40000"], "stormglass: --max 40000 is out of range: it takes --min (2048) to 32768 bytes\n"),
+        (
+            &["bench", "--max", "40000"],
+            "stormglass: --max 40000 is out of range: it takes --min (2048) to 32768 bytes\n",
+        ),
         (&["bench", "--min", "0"], "stormglass: --min 0 is out of range: it takes 2 to 32768 bytes\n"),
     ] {
         assert_eq!(refused(args, 2), sentence);

@@ -1,11 +1,14 @@
 //! Whole benchmarks, as short as can be: the wiring works, whatever the numbers are.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::private;
 use serde_json::Value;
 
 const SHORT: [&str; 6] = ["--seconds", "0.05", "--rounds", "2", "--threads", "2"];
@@ -15,13 +18,6 @@ fn command(directory: &Path, args: &[&str]) -> Command {
     command.args(args).env("STORMGLASS_DIR", directory).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
-}
-
-/// A directory of segments that nobody else uses, gone when the test is over.
-fn private() -> tempfile::TempDir {
-    let shared = Path::new("/dev/shm");
-    let parent = if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() };
-    tempfile::Builder::new().prefix("stormglass-test-").tempdir_in(parent).expect("a directory")
 }
 
 fn interrupt(child: &Child) {
@@ -40,13 +36,17 @@ fn get(address: &str, path: &str) -> String {
 #[test]
 fn a_report_has_every_workload_and_design_with_their_counters() {
     let directory = private();
-    let output = command(directory.path(), &[&["bench", "--json"], &SHORT[..]].concat()).output().expect("it runs");
+    let output =
+        command(directory.path(), &[&["bench", "--json"], &SHORT[..]].concat()).output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON and nothing else");
     assert!(report["progress"].is_null());
     assert_eq!(report["problems"], Value::Null, "nothing went wrong");
     let tables = report["tables"].as_array().expect("tables");
-    assert_eq!(tables.iter().map(|t| t["workload"].as_str()).collect::<Vec<_>>(), [Some("storm"), Some("larson")]);
+    assert_eq!(
+        tables.iter().map(|t| t["workload"].as_str()).collect::<Vec<_>>(),
+        [Some("storm"), Some("larson")]
+    );
     for table in tables {
         let rows = table["rows"].as_array().expect("rows");
         assert!(rows.len() >= 3);
@@ -104,7 +104,8 @@ fn watch_shows_its_report_on_the_page_and_ends_on_an_interrupt() {
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     let mut line = String::new();
     out.read_line(&mut line).expect("text");
-    let address = line.trim().strip_prefix("stormglass: watch it at http://").expect("the address comes first");
+    let address =
+        line.trim().strip_prefix("stormglass: watch it at http://").expect("the address comes first");
     let address = address.trim_end_matches('/').to_owned();
     assert!(get(&address, "/healthz").starts_with("HTTP/1.1 200"));
     // The table is printed when the benchmark is over.

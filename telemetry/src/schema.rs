@@ -312,7 +312,7 @@ metrics! {
         cas_failures = CasFailures: Counter [op] => Events, "Compare-and-swap attempts that another thread beat.";
         walk_blocks_kept = WalkBlocksKept: Counter => Blocks, "Blocks walked inside a CAS loop that the successful CAS took.";
         walk_blocks_wasted = WalkBlocksWasted: Counter => Blocks, "Blocks walked inside a CAS loop for a CAS that failed.";
-        aba_averted = AbaAverted: Counter => Events, "CASes that failed by their version alone: without it each would have corrupted the list.";
+        aba_averted = AbaAverted: Counter => Events, "CASes that failed by their version alone: without it each would have gone through on a list that had changed.";
         lock_acquisitions = LockAcquisitions: Counter => Events, "Times the shard's lock was taken.";
         lock_contended = LockContended: Counter => Events, "Times the shard's lock was taken only after waiting.";
         lock_try_failures = LockTryFailures: Counter => Events, "Times a try-lock found the shard's lock held.";

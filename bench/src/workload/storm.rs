@@ -106,17 +106,17 @@ struct Share {
     held: Vec<Held>,
 }
 
-fn storm(pool: &Pool, hold: usize, mut random: Random, phase: &AtomicU8) -> Result<Share, Trouble> {
+fn storm(pool: &Pool, chunks: usize, mut random: Random, phase: &AtomicU8) -> Result<Share, Trouble> {
     let mut heap = pool.heap().map_err(Trouble::Heap)?;
-    let mut held = Vec::with_capacity(2 * hold);
+    let mut held = Vec::with_capacity(2 * chunks);
     let mut allocations = 0;
     // Relaxed, here and below: the phase publishes no memory; a thread may see it a little late.
     while phase.load(Ordering::Relaxed) == WAIT {
         thread::yield_now();
     }
     loop {
-        // At least one, and `hold` on average.
-        let count = hold.div_ceil(2) + random.below(hold as u32) as usize;
+        // At least one, and `chunks` on average.
+        let count = chunks.div_ceil(2) + random.below(chunks as u32) as usize;
         for _ in 0..count {
             let address = heap.alloc(BYTES).ok_or(Trouble::Memory { size: BYTES })?;
             held.push(Held { address, size: BYTES });
