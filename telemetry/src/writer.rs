@@ -247,7 +247,9 @@ impl Drop for Mapped {
             }
             let _ = rustix::mm::munmap(self.header.as_ptr().cast(), chunks_offset());
         }
-        // The file stays, for a post-mortem; closing it lets go of the lock, which says that the writer has gone.
+        // The file stays, for a post-mortem. Let go of the lock by name: closing would leave it held while a child that this
+        // process is just starting has its copy of the descriptor, until the child's exec.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
     }
 }
 
