@@ -122,6 +122,11 @@ impl Collector for SegmentCollector {
                 families.value(Metric::MappedBytes, &labels, bytes as f64);
             }
             families.counts(&process.counts, &labels, process.liveness);
+            for injected in process.injected() {
+                labels.push(families::label("injected", injected));
+                families.value(Metric::InjectionInfo, &labels, 1.0);
+                labels.pop();
+            }
             labels.push(families::label("version", &process.process.version));
             families.value(Metric::ProcessInfo, &labels, 1.0);
         }

@@ -13,7 +13,9 @@ pub fn metrics_markdown() -> String {
          metrics_md` writes it anew.\n\n\
          Every series carries `pid`, `command`, `strategy` and `workload` of its process, unless its help says otherwise. A series\n\
          of a shard exists once the shard has been used; a metric that a process does not count has no series, and is never 0.\n\
-         Histograms are cumulative Prometheus histograms with power-of-two bounds.\n",
+         Histograms are cumulative Prometheus histograms with power-of-two bounds.\n\n\
+         A process with an injected delay shows what was asked for, not what the machine does by itself. It has the series\n\
+         `stormglass_injection_info`, and `unless on (pid, command, strategy, workload) stormglass_injection_info` leaves it out.\n",
     );
     let scopes = [
         ("By class", 1..=1),

@@ -334,6 +334,7 @@ metrics! {
     process {
         up = Up: Gauge => Events, "1 while the process lives, 0 while its segment is kept after its death.";
         process_info = ProcessInfo: Gauge => Events, "Always 1; labels tell the strategy, the workload and the writer's version.";
+        injection_info = InjectionInfo: Gauge => Events, "Always 1, and only of a process with an injected delay; label `injected` tells class, shard and delay.";
         threads = Threads: Gauge => Events, "Threads that own a slot now.";
         threads_started = ThreadsStarted: Counter => Events, "Threads that ever owned a slot.";
         threads_dropped = ThreadsDropped: Counter => Events, "Threads that found no slot, so that their counts are not shown.";

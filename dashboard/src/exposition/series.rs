@@ -2,6 +2,7 @@
 //!
 //! Invariant: no two results of [`by_process`] have the same labels: Prometheus would refuse the whole scrape.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use prometheus::proto::LabelPair;
@@ -10,17 +11,30 @@ use stormglass_telemetry::{Liveness, Snapshot};
 use super::families::label;
 
 /// One or more segments of one process, added up.
-pub(super) struct Series(Snapshot);
+pub(super) struct Series {
+    sum: Snapshot,
+    /// What is injected into any of them: the mark of one is a mark on the sum.
+    injected: BTreeSet<String>,
+}
 
 impl std::ops::Deref for Series {
     type Target = Snapshot;
 
     fn deref(&self) -> &Snapshot {
-        &self.0
+        &self.sum
     }
 }
 
 impl Series {
+    fn of(snapshot: Snapshot) -> Series {
+        Series { injected: snapshot.process.injected.iter().cloned().collect(), sum: snapshot }
+    }
+
+    /// The delays that are injected into the process.
+    pub(super) fn injected(&self) -> impl Iterator<Item = &str> {
+        self.injected.iter().map(String::as_str)
+    }
+
     /// The labels that say which process.
     pub(super) fn labels(&self) -> Vec<LabelPair> {
         let process = &self.process;
@@ -40,7 +54,8 @@ impl Series {
     /// Adds another segment of the process. One whose writer counts other things (two versions in one process, or
     /// a reused pid) cannot be added: then the younger stands.
     fn add(&mut self, other: Snapshot) {
-        let sum = &mut self.0;
+        self.injected.extend(other.process.injected.iter().cloned());
+        let sum = &mut self.sum;
         if sum.counts.schema != other.counts.schema {
             if other.born > sum.born {
                 *sum = other;
@@ -68,7 +83,7 @@ pub(super) fn by_process(snapshots: Vec<Snapshot>) -> Vec<Series> {
     for snapshot in snapshots {
         match all.iter_mut().find(|series| series.is_of_same(&snapshot)) {
             Some(series) => series.add(snapshot),
-            None => all.push(Series(snapshot)),
+            None => all.push(Series::of(snapshot)),
         }
     }
     all

@@ -31,6 +31,7 @@ fn storm() -> Vec<Snapshot> {
     add(&mut live, Metric::CasRetries, &[3, 5], 13, 2100);
 
     let mut process = synthetic::process(17, "mutex");
+    process.injected = Some("class=32768,shard=0,delay=1ms".to_owned());
     process.command = "say \"hi\"\\".to_owned();
     let mut dead = synthetic::snapshot(process, SECOND);
     dead.liveness = Liveness::Dead;
@@ -87,7 +88,7 @@ fn only_what_was_touched_is_shown() {
     assert!(text.contains(zero), "all of a touched shard, also what is 0");
     assert!(
         text.lines()
-            .filter(|l| l.contains("pid=\"17\"") && l.contains("class="))
+            .filter(|l| l.contains("pid=\"17\"") && l.contains(",class=\""))
             .all(|l| l.contains("lock_wait")),
         "of a dead process only what it counted"
     );
@@ -105,6 +106,25 @@ fn several_segments_of_one_process_are_added_up() {
     assert!(text.contains(&format!(r#"stormglass_ring_hits_total{{{labels},class="8192"}} 2000"#)));
     assert_eq!(text.matches("stormglass_up{").count(), 2);
     assert!(text.contains("stormglass_segments 3\n"));
+}
+
+#[test]
+fn an_injected_delay_is_told_by_whoever_has_one_and_by_nobody_else() {
+    let text = render(storm());
+    let told: Vec<&str> = text.lines().filter(|l| l.starts_with("stormglass_injection_info{")).collect();
+    let [line] = told.as_slice() else { panic!("one process has a delay: {told:?}") };
+    assert!(line.contains(r#"pid="17","#), "{line}");
+    assert!(line.ends_with(r#"workload="storm",injected="class=32768,shard=0,delay=1ms"} 1"#), "{line}");
+
+    // Two pools of one process, of which one is delayed: what is added up is marked.
+    let mut delayed = storm().remove(0);
+    let injected = Some("delay=2us".to_owned());
+    delayed.process = Arc::new(Process { sequence: 1, injected, ..(*delayed.process).clone() });
+    for pools in [[storm().remove(0), delayed.clone()], [delayed, storm().remove(0)]] {
+        let text = render(pools.to_vec());
+        assert!(text.contains(r#"workload="storm",injected="delay=2us"} 1"#), "{text}");
+        assert_eq!(text.matches("stormglass_up{").count(), 1);
+    }
 }
 
 #[test]
