@@ -27,6 +27,12 @@ pub struct Injection {
 }
 
 impl Injection {
+    /// The same for a design with so many shards. Where there is but one list a class, that list stands for every shard;
+    /// else a delay of shard 3 would spare just the designs that it is to be compared with.
+    pub(crate) fn for_shards(self, shards: usize) -> Injection {
+        Injection { shard: self.shard.filter(|_| shards > 1), ..self }
+    }
+
     /// Whether operations on this shard are delayed.
     pub fn applies_to(&self, class: Class, shard: usize) -> bool {
         self.class.is_none_or(|c| c == class) && self.shard.is_none_or(|s| s == shard)
@@ -248,6 +254,8 @@ mod tests {
         let row = read("class=8192,delay=1ns");
         assert!((0..SHARDS).all(|shard| row.applies_to(of(8192), shard) && !row.applies_to(of(2048), shard)));
         assert!(Class::all().all(|class| read("shard=3,delay=1ns").applies_to(class, 3)));
+        assert_eq!(one.for_shards(SHARDS), one);
+        assert!(one.for_shards(1).applies_to(of(8192), 0) && !one.for_shards(1).applies_to(of(2048), 0));
     }
 
     #[test]

@@ -58,7 +58,8 @@ impl Pool {
             return Err(PoolError::Unmarked);
         }
         let clock = Clock::calibrate();
-        let inject = config.inject.map(|injection| Injector::new(injection, clock).ok_or(PoolError::NoTicks));
+        let inject =
+            config.inject.map(|i| Injector::new(i.for_shards(SHARDS), clock).ok_or(PoolError::NoTicks));
         Ok(Pool {
             region: Region::reserve(config.region_bytes)?,
             strategy: Strategy::new(config.strategy),
