@@ -66,7 +66,10 @@ fn picture(rows: &[Row]) -> String {
     let lists: Vec<String> = rows
         .iter()
         .map(|row| {
-            let mut list: String = row.gates.iter().map(|gate| format!("[{gate}] -> ")).collect();
+            let mut list = String::new();
+            for gate in &row.gates {
+                let _ = write!(list, "[{gate}] -> ");
+            }
             for (i, block) in row.blocks.iter().enumerate() {
                 let open = if row.take > 0 && i == 0 { "{ " } else { "" };
                 let close = if i + 1 == row.take { " }" } else { "" };
