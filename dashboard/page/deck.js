@@ -1,8 +1,9 @@
 // Which cards are open and where they stand. Up to ROOM designs are all open, in the page's order. With more, the
 // stormiest stand open in front, storm first, and the others are folded behind them: name, hottest shard, key numbers.
 //
-// Invariants: what the reader opened or folded by hand stays so; cards do not move while a pointer or the focus is on
-// them, and at most once in SETTLE, however fast the storm changes its place.
+// Invariants: what the reader opened or folded by hand stays so. Unless a design appears or the reader asks for another
+// measure or workload, cards move at most once in SETTLE, however fast the storm changes its place, and never while a
+// pointer or the focus is on them.
 
 import { rank } from "./designs.js";
 import { html } from "./dom.js";
