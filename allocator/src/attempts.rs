@@ -24,7 +24,7 @@ impl<'a> Attempts<'a> {
 
     /// One attempt on a versioned head.
     pub(crate) fn replace(&mut self, head: &VersionedHead, seen: Seen, top: Option<u32>) -> bool {
-        seam::reached(self.site.at);
+        seam::reached(self.site);
         let outcome = head.replace(seen, top);
         if outcome == Err(Lost::VersionAlone) {
             self.aba_averted += 1;

@@ -72,6 +72,7 @@ impl<'p> Heap<'p> {
             links: self.pool.region.links(),
             counters: self.slot.shard(at.class.index(), at.shard),
             clock: self.pool.clock,
+            delay: self.pool.delay(at),
         }
     }
 

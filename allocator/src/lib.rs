@@ -25,6 +25,7 @@ mod free_list;
 // protocols one by one.
 #[cfg(not(loom))]
 mod heap;
+mod injection;
 mod links;
 mod lock;
 mod mask;
@@ -54,6 +55,7 @@ pub use error::{PoolError, UnknownStrategy};
 pub use free_list::StrategyId;
 #[cfg(not(loom))]
 pub use heap::Heap;
+pub use injection::{Injection, InjectionError};
 #[cfg(not(loom))]
 pub use pool::{Pool, PoolConfig};
 pub use size_class::{Class, MAX_SIZE};

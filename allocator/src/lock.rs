@@ -56,7 +56,7 @@ impl<T> Lock<T> {
 
     fn hold(&self, site: Site<'_>, f: impl FnOnce(&mut T)) {
         let start = clock::ticks();
-        seam::reached(site.at);
+        seam::reached(site);
         // SAFETY: the state was moved from FREE to held by this thread and is not yet released, so no other reference
         // to the value exists.
         f(unsafe { &mut *self.value.get() });

@@ -10,6 +10,7 @@ use stormglass_telemetry::{Op, SlotCounters};
 use crate::batch::Batch;
 use crate::block::{Block, Chain};
 use crate::free_list::{FreeList, MutexList, Patience, SingleStack, WalkStack};
+use crate::injection::Delay;
 use crate::links::Links;
 use crate::mask::Mask;
 use crate::remote::RemoteStack;
@@ -37,7 +38,7 @@ impl<L: FreeList> World<L> {
     fn site<'a>(&'a self, counters: &'a SlotCounters) -> Site<'a> {
         let class = Class::from_index(0).expect("class");
         let at = ShardId { class, shard: 0 };
-        Site { at, links: &self.links, counters: counters.shard(0, 0), clock: self.clock }
+        Site { at, links: &self.links, counters: counters.shard(0, 0), clock: self.clock, delay: Delay::NONE }
     }
 
     fn pop(&self, counters: &SlotCounters) -> Vec<u32> {

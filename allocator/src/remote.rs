@@ -27,7 +27,7 @@ impl RemoteStack {
         loop {
             // Relaxed load is enough: what lies below is only linked to, never read, by a pusher.
             site.links.set_next(block.number(), seen.checked_sub(1));
-            seam::reached(site.at);
+            seam::reached(site);
             // Release: pairs with the Acquire exchange in `take_all`. Relaxed on failure, as the first load.
             match self.0.compare_exchange(seen, block.number() + 1, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => {

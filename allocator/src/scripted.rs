@@ -11,6 +11,7 @@ use stormglass_telemetry::{Op, SlotCounters};
 use crate::batch::{BATCH, Batch};
 use crate::block::{Block, Chain};
 use crate::free_list::{FreeList, Patience, StrategyId};
+use crate::injection::Delay;
 use crate::region::Region;
 use crate::remote::RemoteStack;
 use crate::seam::script;
@@ -49,6 +50,7 @@ impl<L: FreeList + 'static> Scene<L> {
             links: self.region.links(),
             counters: self.threads[thread].shard(AT, AT),
             clock: Clock::calibrate(),
+            delay: Delay::NONE,
         }
     }
 

@@ -2,18 +2,19 @@
 //! the CAS, or inside a lock.
 //!
 //! Tests step in here and let another thread's whole operation happen, so that an interleaving is scripted rather than
-//! hoped for. Outside tests nothing is here.
+//! hoped for. Outside tests nothing is here but a delay that a user asked for (injection.rs).
 
+#[cfg(test)]
 use crate::site::ShardId;
+use crate::site::Site;
 
 /// Called by every design at its seam.
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "nothing is left of it outside tests")]
-pub(crate) fn reached(at: ShardId) {
+#[allow(clippy::inline_always, reason = "one branch is left of it outside tests")]
+pub(crate) fn reached(site: Site<'_>) {
     #[cfg(test)]
-    script::play(at);
-    #[cfg(not(test))]
-    let _ = at;
+    script::play(site.at);
+    site.delay.pass();
 }
 
 #[cfg(test)]

@@ -74,8 +74,11 @@ fn each_strategy(test: impl Fn(StrategyId)) {
 fn watched(config: PoolConfig) -> (tempfile::TempDir, Pool) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let directory = stormglass_telemetry::Directory::at(dir.path().join("segments"));
-    let identity =
-        stormglass_telemetry::Identity { strategy: config.strategy.name(), workload: "conformance" };
+    let identity = stormglass_telemetry::Identity {
+        strategy: config.strategy.name(),
+        workload: "conformance",
+        ..stormglass_telemetry::Identity::default()
+    };
     let writer = Writer::create(&directory, &identity).expect("a segment");
     (dir, Pool::new(config, writer).expect("a pool"))
 }

@@ -4,11 +4,11 @@
 //! runs of a pair are as close in time as they can be, and whatever drifts slowly (heat, neighbours on the machine) touches
 //! both alike.
 
-use stormglass_allocator::StrategyId;
+use stormglass_allocator::{Injection, StrategyId};
 
 use crate::measure::Request;
 use crate::shape::Shape;
-use crate::workload::{self, Workload};
+use crate::workload::{self, Workload, reach};
 
 /// One workload in one shape, under every design of the plan.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,8 @@ pub struct Plan {
     pub bouts: Vec<Bout>,
     /// The designs, in the order of their turns.
     pub designs: Vec<StrategyId>,
+    /// A delay that is injected into every run.
+    pub inject: Option<Injection>,
 }
 
 /// One run of a plan.
@@ -66,6 +68,8 @@ pub struct Wishes {
     pub life: Option<usize>,
     /// Seed.
     pub seed: Option<u64>,
+    /// A delay to inject into every run.
+    pub inject: Option<Injection>,
     /// The paper's own lengths: 10 seconds, and larson with 1 and with 4 threads.
     pub full: bool,
 }
@@ -99,10 +103,13 @@ impl Plan {
         for workload in workloads {
             for shape in shapes(workload, wishes) {
                 workload.check(&shape)?;
+                if let Some(injection) = wishes.inject {
+                    reach::check(workload, &shape, injection)?;
+                }
                 bouts.push(Bout { workload, shape, rounds });
             }
         }
-        Ok(Plan { bouts, designs })
+        Ok(Plan { bouts, designs, inject: wishes.inject })
     }
 
     /// Every run, in order.
@@ -111,7 +118,12 @@ impl Plan {
         for (bout, b) in self.bouts.iter().enumerate() {
             for round in 0..b.rounds {
                 for (design, &strategy) in self.designs.iter().enumerate() {
-                    let request = Request { workload: b.workload, design: strategy, shape: b.shape };
+                    let request = Request {
+                        workload: b.workload,
+                        design: strategy,
+                        shape: b.shape,
+                        inject: self.inject,
+                    };
                     steps.push(Step { bout, round, design, request });
                 }
             }
@@ -221,6 +233,11 @@ mod tests {
         assert_eq!(
             error(Wishes { threads: Some(0), ..Wishes::default() }),
             "--threads 0 is out of range: it takes 1 to 64"
+        );
+        let unfelt = error(Wishes { inject: "class=2048,delay=1us".parse().ok(), ..Wishes::default() });
+        assert!(
+            unfelt.starts_with("--inject class=2048,shard=*,delay=1us would never be felt: storm"),
+            "{unfelt}"
         );
     }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand};
-use stormglass_allocator::StrategyId;
+use stormglass_allocator::{Injection, StrategyId};
 use stormglass_bench::workload::{self, Workload};
 use stormglass_bench::{Request, Shape, Wishes};
 
@@ -17,6 +17,8 @@ Examples:
   stormglass --once                              the same, and end when the table is there
   stormglass bench --workload storm --threads 4  only the numbers, without the page beside it
   stormglass bench --designs mutex,lockfree-single --rounds 9 --json > report.json
+  stormglass bench --workload storm --inject class=8192,shard=3,delay=500ns
+                                                 what more cores would do: a delay before every CAS of the shard
   stormglass bench --full                        the paper's lengths: 10 s a run, larson with 1 and 4 threads
   stormglass serve --listen 127.0.0.1:9000       only the page and /metrics
 
@@ -95,6 +97,10 @@ pub(crate) struct BenchArgs {
     /// Seed of the random numbers [default: 42]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Delay every CAS and every lock of these shards, to show what more cores would do: class=8192,shard=3,delay=500ns;
+    /// `*` or nothing is all classes or shards; marked in every view
+    #[arg(long, value_name = "WHERE")]
+    inject: Option<Injection>,
     /// Print the report as JSON instead of tables
     #[arg(long)]
     pub(crate) json: bool,
@@ -114,6 +120,7 @@ impl BenchArgs {
             life: self.life,
             seed: self.seed,
             full: self.full,
+            inject: self.inject,
         }
     }
 }
@@ -151,6 +158,8 @@ pub(crate) struct MeasureArgs {
     life: usize,
     #[arg(long)]
     seed: u64,
+    #[arg(long)]
+    inject: Option<Injection>,
 }
 
 impl MeasureArgs {
@@ -167,6 +176,7 @@ impl MeasureArgs {
                 rounds: self.life,
                 seed: self.seed,
             },
+            inject: self.inject,
         }
     }
 }
@@ -214,14 +224,18 @@ mod tests {
             max: 9,
             ..workload.shape()
         };
-        let request = Request { workload, design: StrategyId::LockfreeSingle, shape };
+        let inject = Some("class=8192,delay=500ns".parse().expect("an injection"));
+        let request = Request { workload, design: StrategyId::LockfreeSingle, shape, inject };
         let words = stormglass_bench::arguments(&request);
         let args = ["stormglass".into(), "measure".into()].into_iter().chain(words);
         let Ok(Args { command: Some(Command::Measure(measure)), .. }) = Args::try_parse_from(args) else {
             panic!("not understood");
         };
         let heard = measure.request();
-        assert_eq!((heard.to_string(), heard.shape), (request.to_string(), request.shape));
+        assert_eq!(
+            (heard.to_string(), heard.shape, heard.inject),
+            (request.to_string(), request.shape, request.inject)
+        );
     }
 
     #[test]

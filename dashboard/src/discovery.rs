@@ -217,7 +217,8 @@ mod tests {
     }
 
     fn writer(directory: &Directory) -> Writer {
-        Writer::create(directory, &Identity { strategy: "mutex", workload: "test" }).expect("a segment")
+        Writer::create(directory, &Identity { strategy: "mutex", workload: "test", ..Identity::default() })
+            .expect("a segment")
     }
 
     #[test]

@@ -23,6 +23,8 @@ use families::Families;
 
 /// Labels of every series that is about processes.
 const PROCESS_LABELS: [&str; 3] = ["command", "strategy", "workload"];
+/// Label of the series of processes with an injected delay, and of no others.
+const INJECTED_LABEL: &str = "injected";
 
 /// Value of the header `content-type`.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

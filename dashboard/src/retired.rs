@@ -18,6 +18,8 @@ pub(crate) struct Group {
     pub(crate) command: String,
     pub(crate) strategy: String,
     pub(crate) workload: String,
+    /// The delay that is injected into it: what it shows is not to be added to what others show.
+    pub(crate) injected: Option<String>,
 }
 
 impl Group {
@@ -26,6 +28,7 @@ impl Group {
             command: process.command.clone(),
             strategy: process.strategy.clone(),
             workload: process.workload.clone(),
+            injected: process.injected.clone(),
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn process(pid: u32, strategy: &str) -> Process {
         command: "hammer".to_owned(),
         strategy: strategy.to_owned(),
         workload: "storm".to_owned(),
+        injected: None,
         version: "0.1.0".to_owned(),
         created: 1_700_000_000,
     }

@@ -15,7 +15,9 @@ pub fn metrics_markdown() -> String {
          processes that share them, living, dead and gone, since the sidecar started: a counter never falls when a process ends.\n\
          A series of a shard exists once the shard has been used (a histogram once it has a value); a metric that no process\n\
          counts has no series, and is never 0.\n\
-         Histograms are cumulative Prometheus histograms with power-of-two bounds.\n",
+         Histograms are cumulative Prometheus histograms with power-of-two bounds.\n\n\
+         A process with an injected delay shows what was asked for, not what the machine does by itself. Each of its series has the\n\
+         further label `injected`, which says where and how much; `{injected=\"\"}` leaves such series out of a query.\n",
     );
     let scopes = [
         ("By class", 1..=1),

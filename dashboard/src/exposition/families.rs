@@ -10,7 +10,7 @@ use prometheus::proto::Metric as Sample;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, MetricFamily, MetricType};
 use stormglass_telemetry::{Counts, Family, Kind, Metric};
 
-use super::PROCESS_LABELS;
+use super::{INJECTED_LABEL, PROCESS_LABELS};
 
 /// A label with its value.
 pub(super) fn label(name: &str, value: &str) -> LabelPair {
@@ -94,7 +94,10 @@ impl Families {
                     d.kind == family.kind && d.labels.iter().map(|(l, _)| l.name()).eq(labels.iter().copied())
                 }
                 None => {
-                    is_name(&family.name) && labels.iter().all(|l| is_name(l) && !PROCESS_LABELS.contains(l))
+                    is_name(&family.name)
+                        && labels
+                            .iter()
+                            .all(|l| is_name(l) && !PROCESS_LABELS.contains(l) && *l != INJECTED_LABEL)
                 }
             };
             if !usable {

@@ -2,7 +2,8 @@
 //!
 //! A series is about the processes of one command, strategy and workload, all added up: those that live, those that
 //! are dead and still shown, and those that have gone. A process id would be a label without bound, and each restart of a
-//! service would begin its counters anew; the page tells processes apart.
+//! service would begin its counters anew; the page tells processes apart. Processes with an injected delay are a group
+//! of their own, and each of their series says so.
 //!
 //! Invariants: no two results of [`by_group`] have the same labels, or Prometheus would refuse the whole scrape; what
 //! a group has counted stays in its sums for as long as the sidecar runs.
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use prometheus::proto::LabelPair;
 use stormglass_telemetry::{Counts, Liveness, Snapshot};
 
+use super::INJECTED_LABEL;
 use super::families::label;
 use crate::retired::{Group, Retired};
 
@@ -72,11 +74,13 @@ impl Series {
 
 /// The labels that say which processes.
 pub(super) fn labels(group: &Group) -> Vec<LabelPair> {
-    vec![
+    let mut labels = vec![
         label("command", &group.command),
         label("strategy", &group.strategy),
         label("workload", &group.workload),
-    ]
+    ];
+    labels.extend(group.injected.as_deref().map(|injected| label(INJECTED_LABEL, injected)));
+    labels
 }
 
 /// Everything that was ever counted, by group.

@@ -125,6 +125,24 @@ fn the_processes_of_a_group_are_added_up_and_what_has_gone_stays() {
 }
 
 #[test]
+fn what_is_delayed_on_purpose_is_marked_in_every_series_and_added_to_nothing_else() {
+    let mut delayed = storm().remove(0);
+    let injected = Some("class=8192,shard=5,delay=2us".to_owned());
+    delayed.process = Arc::new(Process { pid: 4243, injected, ..(*delayed.process).clone() });
+    let text = render(vec![storm().remove(0), delayed]);
+    let of_processes: Vec<&str> = text.lines().filter(|l| l.contains(r#"command="hammer""#)).collect();
+    let marked =
+        of_processes.iter().filter(|l| l.contains(r#"injected="class=8192,shard=5,delay=2us""#)).count();
+    assert_eq!(2 * marked, of_processes.len());
+    for hits in [
+        r#"workload="storm",class="8192"} 1000"#,
+        r#"workload="storm",injected="class=8192,shard=5,delay=2us",class="8192"} 1000"#,
+    ] {
+        assert!(text.contains(hits), "{hits}");
+    }
+}
+
+#[test]
 fn a_newer_writer_shows_what_it_has_and_cannot_break_the_scrape() {
     let own = Schema::own();
     let mut families = own.families.clone();
