@@ -40,6 +40,11 @@ impl Batch {
         Some(Block::claim(self.numbers[self.len]))
     }
 
+    /// The numbers of its blocks, in the order in which they were pushed.
+    pub(crate) fn numbers(&self) -> &[u32] {
+        &self.numbers[..self.len]
+    }
+
     /// Links all blocks into a chain; none if the batch is empty.
     pub(crate) fn into_chain(mut self, links: &Links) -> Option<Chain> {
         let mut chain = Chain::one(self.pop()?);

@@ -25,6 +25,7 @@ mod free_list;
 // protocols one by one.
 #[cfg(not(loom))]
 mod heap;
+mod inbox;
 mod links;
 mod lock;
 mod mask;

@@ -7,6 +7,7 @@ use core::cell::UnsafeCell;
 
 use stormglass_telemetry::clock;
 
+use crate::free_list::Patience;
 use crate::seam;
 use crate::site::Site;
 use crate::sync::{AtomicU32, Ordering};
@@ -44,8 +45,18 @@ impl<T> Lock<T> {
         self.hold(site, f);
     }
 
+    /// Runs `f` under the lock, unless somebody holds it and the caller has no patience.
+    pub(crate) fn with_patience(&self, patience: Patience, site: Site<'_>, f: impl FnOnce(&mut T)) {
+        match patience {
+            Patience::Wait => self.with(site, f),
+            Patience::Try => {
+                self.try_with(site, f);
+            }
+        }
+    }
+
     /// Runs `f` under the lock if nobody holds it.
-    pub(crate) fn try_with(&self, site: Site<'_>, f: impl FnOnce(&mut T)) -> bool {
+    fn try_with(&self, site: Site<'_>, f: impl FnOnce(&mut T)) -> bool {
         if !self.try_acquire() {
             site.counters.lock_try_failures.add(1);
             return false;

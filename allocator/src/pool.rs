@@ -64,7 +64,7 @@ impl Pool {
     pub fn heap(&self) -> Result<Heap<'_>, PoolError> {
         // Relaxed: only deals out numbers.
         let number = self.heaps.fetch_add(1, Ordering::Relaxed);
-        Ok(Heap::new(self, self.writer.claim()?, self.home.unwrap_or(number % SHARDS)))
+        Ok(Heap::new(self, self.writer.claim()?, self.home.unwrap_or(number % self.strategy.id().shards())))
     }
 
     /// The counters' writer, whose path names the segment.

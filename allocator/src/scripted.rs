@@ -97,14 +97,14 @@ fn other<L: FreeList + 'static>(scene: &Rc<Scene<L>>, act: impl FnOnce(&Scene<L>
 
 #[test]
 fn an_undisturbed_walk_is_one_attempt_and_wastes_nothing() {
-    let scene = Scene::<crate::free_list::WalkStack>::with_blocks(64);
+    let scene = Scene::<crate::free_list::list::LockfreeWalk>::with_blocks(64);
     assert_eq!(scene.pop(0, BATCH), (0..32).collect::<Vec<_>>());
     assert_eq!(scene.counts(0, Op::BatchPop), [1, 0, 32, 0, 0]);
 }
 
 #[test]
 fn a_walk_that_loses_twice_counts_two_failures_and_64_blocks_in_vain() {
-    let scene = Scene::<crate::free_list::WalkStack>::with_blocks(128);
+    let scene = Scene::<crate::free_list::list::LockfreeWalk>::with_blocks(128);
     script::write([
         other(&scene, |s| assert_eq!(s.pop(1, BATCH).len(), 32)),
         other(&scene, |s| assert_eq!(s.pop(1, BATCH).len(), 32)),
@@ -136,7 +136,7 @@ fn single_pops_lose_one_block_at_a_time() {
 
 #[test]
 fn the_version_alone_averts_the_aba_failure() {
-    let scene = Scene::<crate::free_list::WalkStack>::with_blocks(4);
+    let scene = Scene::<crate::free_list::list::LockfreeWalk>::with_blocks(4);
     // While thread 0 looks at block 0 on top of 1, 2, 3, thread 1 takes 0 and 1 and puts 0 back: the top is as it was, but
     // its link now leads to 2. Without the version thread 0 would take 0 and 1, and 1 has another owner.
     script::write([other(&scene, |s| {
@@ -149,7 +149,7 @@ fn the_version_alone_averts_the_aba_failure() {
 
 #[test]
 fn a_push_that_loses_is_counted_as_a_push() {
-    let scene = Scene::<crate::free_list::WalkStack>::with_blocks(1);
+    let scene = Scene::<crate::free_list::list::LockfreeWalk>::with_blocks(1);
     script::write([other(&scene, |s| s.push(1, 7))]);
     scene.push(0, 8);
     assert_eq!(scene.pop(0, BATCH), [8, 7, 0]);
@@ -159,7 +159,7 @@ fn a_push_that_loses_is_counted_as_a_push() {
 
 #[test]
 fn remote_frees_and_drains_are_counted_block_by_block() {
-    let scene = Scene::<crate::free_list::WalkStack>::with_blocks(0);
+    let scene = Scene::<crate::free_list::list::LockfreeWalk>::with_blocks(0);
     let remote = Rc::new(RemoteStack::empty());
     let interrupting = Rc::clone(&remote);
     script::write([other(&scene, move |s| interrupting.push(Block::claim(5), s.site(1)))]);
