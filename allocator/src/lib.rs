@@ -21,6 +21,7 @@ mod batch;
 mod block;
 mod error;
 mod free_list;
+mod futex;
 // What needs a real mapping or a real thread-local world is not there under loom: the models in models.rs take the
 // protocols one by one.
 #[cfg(not(loom))]

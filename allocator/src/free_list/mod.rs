@@ -15,6 +15,9 @@ mod stack;
 mod targeted;
 mod walk_once;
 
+#[cfg(all(test, loom))]
+pub(crate) use self::walk_once::OnceStack;
+
 use core::fmt;
 use core::str::FromStr;
 
@@ -128,6 +131,23 @@ macro_rules! strategies {
             use super::*;
             $(pub(crate) type $variant = $list;)*
         }
+
+        /// One test for every design: `$check::<its list>()`.
+        #[cfg(test)]
+        macro_rules! each_design {
+            ($check:path) => {
+                $(
+                    #[test]
+                    #[allow(non_snake_case, reason = "named as its design")]
+                    fn $variant() {
+                        use $check as check;
+                        check::<$crate::free_list::list::$variant>();
+                    }
+                )*
+            };
+        }
+        #[cfg(test)]
+        pub(crate) use each_design;
     };
 }
 
