@@ -26,7 +26,10 @@ pub(crate) mod script {
 
     type Step = Box<dyn FnOnce()>;
 
+    type Hook = std::rc::Rc<dyn Fn()>;
+
     thread_local! {
+        static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
         static STEPS: RefCell<VecDeque<Option<Step>>> = const { RefCell::new(VecDeque::new()) };
     }
 
@@ -35,18 +38,27 @@ pub(crate) mod script {
         STEPS.with_borrow_mut(|s| s.extend(steps));
     }
 
+    /// What happens at every seam of this thread from now on that has no step of its own; nothing for `None`.
+    pub(crate) fn always(hook: Option<Hook>) {
+        HOOK.set(hook);
+    }
+
     /// Whether every step was played.
     pub(crate) fn is_done() -> bool {
         STEPS.with_borrow(VecDeque::is_empty)
     }
 
     pub(super) fn play(_at: ShardId) {
-        // The borrow ends before the step runs, because the step reaches seams of its own.
-        let step = STEPS.with_borrow_mut(VecDeque::pop_front).flatten();
-        if let Some(step) = step {
+        // The borrow ends before the step runs, and nothing is left to be played, because the step reaches seams of its own.
+        if let Some(step) = STEPS.with_borrow_mut(VecDeque::pop_front) {
             let rest = STEPS.take();
-            step();
+            if let Some(step) = step {
+                step();
+            }
             STEPS.set(rest);
+        } else if let Some(hook) = HOOK.take() {
+            hook();
+            HOOK.set(Some(hook));
         }
     }
 }
