@@ -29,6 +29,7 @@ struct Scene<L: FreeList> {
     list: L,
     shared: L::Shared,
     region: Region,
+    clock: Clock,
     threads: [Box<SlotCounters>; 3],
 }
 
@@ -38,6 +39,7 @@ impl<L: FreeList + 'static> Scene<L> {
             list: L::empty(),
             shared: L::Shared::default(),
             region: Region::reserve(0).expect("address space"),
+            clock: Clock::calibrate(),
             threads: core::array::from_fn(|_| SlotCounters::zeroed()),
         }
     }
@@ -71,7 +73,7 @@ impl<L: FreeList + 'static> Scene<L> {
             at: ShardId { class, shard: AT },
             links: self.region.links(),
             counters: self.threads[thread].shard(AT, AT),
-            clock: Clock::calibrate(),
+            clock: self.clock,
         }
     }
 

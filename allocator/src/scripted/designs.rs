@@ -97,9 +97,10 @@ fn a_magazine_is_one_attempt_and_no_walk() {
 fn a_long_chain_becomes_magazines_by_one_cas() {
     let scene = Scene::<list::Depot>::empty();
     let links = scene.region.links();
-    let chain = (0..99).rev().fold(crate::block::Chain::one(crate::block::Block::claim(99)), |chain, number| {
-        chain.prepend(crate::block::Block::claim(number), links)
-    });
+    let chain =
+        (0..99).rev().fold(crate::block::Chain::one(crate::block::Block::claim(99)), |chain, number| {
+            chain.prepend(crate::block::Block::claim(number), links)
+        });
     scene.list.push_chain(&(), chain, Op::Drain, scene.site(0));
     assert_eq!(scene.counts(0, Op::Drain), [1, 0, 0, 0, 0]);
     let magazines: Vec<_> = (0..4).map(|_| scene.pop(0, BATCH).len()).collect();
