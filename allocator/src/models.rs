@@ -81,7 +81,9 @@ impl<L: FreeList> World<L> {
 
     fn push_batch(&self, numbers: &[u32], counters: &SlotCounters) {
         let mut batch = Batch::new();
-        numbers.iter().for_each(|&number| batch.push(Block::claim(number)));
+        for &number in numbers {
+            batch.push(Block::claim(number));
+        }
         self.list.push_batch(&self.shared, batch, Op::BatchPush, self.site(counters));
     }
 

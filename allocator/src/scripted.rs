@@ -99,7 +99,9 @@ impl<L: FreeList + 'static> Scene<L> {
 
     fn push_batch(&self, thread: usize, numbers: &[u32]) {
         let mut batch = Batch::new();
-        numbers.iter().for_each(|&number| batch.push(Block::claim(number)));
+        for &number in numbers {
+            batch.push(Block::claim(number));
+        }
         self.list.push_batch(&self.shared, batch, Op::BatchPush, self.site(thread));
     }
 

@@ -1,15 +1,18 @@
 //! Exact counts of races that are special to a design.
 
+use std::rc::Rc;
+
 use stormglass_telemetry::Op;
 
 use super::{Scene, other};
 use crate::batch::BATCH;
+use crate::block::{Block, Chain};
 use crate::free_list::{FreeList, Patience, list};
 use crate::seam::script;
 
 /// Thread 0 takes a batch while `disturb` happens at its first attempt, and must get `expected`; its counts.
 fn pop_disturbed<L: FreeList + 'static>(
-    scene: &std::rc::Rc<Scene<L>>,
+    scene: &Rc<Scene<L>>,
     room: usize,
     disturb: impl FnOnce(&Scene<L>) + 'static,
     expected: impl IntoIterator<Item = u32>,
@@ -86,10 +89,11 @@ fn a_small_batch_walks_four_blocks_in_vain() {
 #[test]
 fn a_magazine_is_one_attempt_and_no_walk() {
     let scene = Scene::<list::Depot>::with_chain(70);
-    let counts = pop_disturbed(&scene, BATCH, |s| assert_eq!(s.pop(1, BATCH), Vec::from_iter(0..32)), 32..64);
+    let counts =
+        pop_disturbed(&scene, BATCH, |s| assert_eq!(s.pop(1, BATCH), (0..32).collect::<Vec<_>>()), 32..64);
     assert_eq!(counts, [2, 1, 0, 0, 0]);
     assert_eq!(scene.counts(1, Op::BatchPop), [1, 0, 0, 0, 0]);
-    assert_eq!(scene.pop(0, BATCH), Vec::from_iter(64..70), "the end of a chain is a short magazine");
+    assert_eq!(scene.pop(0, BATCH), (64..70).collect::<Vec<_>>(), "the end of a chain is a short magazine");
     assert!(scene.list.looks_empty());
 }
 
@@ -97,10 +101,9 @@ fn a_magazine_is_one_attempt_and_no_walk() {
 fn a_long_chain_becomes_magazines_by_one_cas() {
     let scene = Scene::<list::Depot>::empty();
     let links = scene.region.links();
-    let chain =
-        (0..99).rev().fold(crate::block::Chain::one(crate::block::Block::claim(99)), |chain, number| {
-            chain.prepend(crate::block::Block::claim(number), links)
-        });
+    let chain = (0..99)
+        .rev()
+        .fold(Chain::one(Block::claim(99)), |chain, number| chain.prepend(Block::claim(number), links));
     scene.list.push_chain(&(), chain, Op::Drain, scene.site(0));
     assert_eq!(scene.counts(0, Op::Drain), [1, 0, 0, 0, 0]);
     let magazines: Vec<_> = (0..4).map(|_| scene.pop(0, BATCH).len()).collect();
@@ -145,7 +148,7 @@ fn a_single_push_passes_a_batch_under_the_lock() {
 fn an_inbox_is_emptied_by_a_holder_whose_list_is_short() {
     let scene = Scene::<list::Targeted>::with_chain(40);
     scene.push(1, 100);
-    assert_eq!(scene.pop(0, BATCH), Vec::from_iter(0..32), "the list was not short");
+    assert_eq!(scene.pop(0, BATCH), (0..32).collect::<Vec<_>>(), "the list was not short");
     // While thread 0 holds the lock, thread 1 pushes one more, which it finds.
     script::write([other(&scene, |s| s.push(1, 101))]);
     assert_eq!(scene.pop(0, 9), [32, 33, 34, 35, 36, 37, 38, 39, 101]);
@@ -190,7 +193,7 @@ fn a_thief_that_loses_and_finds_the_global_lock_held_goes_on() {
         other(&scene, |s| s.push(2, 100)),
         // Thread 0 holds the lock now. A thief's attempt is beaten in its turn.
         {
-            let inner = std::rc::Rc::clone(&scene);
+            let inner = Rc::clone(&scene);
             other(&scene, move |s| {
                 script::write([other(&inner, |s| s.push(2, 101))]);
                 assert!(s.pop_with(Patience::Try, 1, BATCH).is_empty());
