@@ -126,9 +126,8 @@ impl<'p> Heap<'p> {
             batch.push(Block::claim(region.number(address, class)));
         });
         counters.ring_spilled_blocks.add(batch.len() as u64);
-        let Some(chain) = batch.into_chain(region.links()) else { return };
         let site = self.site(self.home(class));
-        with_shards!(&self.pool.strategy, shards => shards.spill(chain, site));
+        with_shards!(&self.pool.strategy, shards => shards.spill(batch, site));
     }
 
     /// Slow because another shard's cache line is written.

@@ -21,10 +21,12 @@ mod batch;
 mod block;
 mod error;
 mod free_list;
+mod futex;
 // What needs a real mapping or a real thread-local world is not there under loom: the models in models.rs take the
 // protocols one by one.
 #[cfg(not(loom))]
 mod heap;
+mod inbox;
 mod injection;
 mod links;
 mod lock;

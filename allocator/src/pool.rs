@@ -58,8 +58,9 @@ impl Pool {
             return Err(PoolError::Unmarked);
         }
         let clock = Clock::calibrate();
-        let inject =
-            config.inject.map(|i| Injector::new(i.for_shards(SHARDS), clock).ok_or(PoolError::NoTicks));
+        let inject = config
+            .inject
+            .map(|i| Injector::new(i.for_shards(config.strategy.shards()), clock).ok_or(PoolError::NoTicks));
         Ok(Pool {
             region: Region::reserve(config.region_bytes)?,
             strategy: Strategy::new(config.strategy),
@@ -78,7 +79,7 @@ impl Pool {
     pub fn heap(&self) -> Result<Heap<'_>, PoolError> {
         // Relaxed: only deals out numbers.
         let number = self.heaps.fetch_add(1, Ordering::Relaxed);
-        Ok(Heap::new(self, self.writer.claim()?, self.home.unwrap_or(number % SHARDS)))
+        Ok(Heap::new(self, self.writer.claim()?, self.home.unwrap_or(number % self.strategy.id().shards())))
     }
 
     /// What is injected on this shard.

@@ -4,10 +4,11 @@
 //! are used (`Plan::new`, `Shape::check`), not here.
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand};
-use stormglass_allocator::{Injection, StrategyId};
+use stormglass_allocator::{Injection, StrategyId, UnknownStrategy};
 use stormglass_bench::workload::{self, Workload};
 use stormglass_bench::{Request, Shape, Wishes};
 
@@ -16,7 +17,8 @@ Examples:
   stormglass                                     watch the three designs fight over one shard
   stormglass --once                              the same, and end when the table is there
   stormglass bench --workload storm --threads 4  only the numbers, without the page beside it
-  stormglass bench --designs mutex,lockfree-single --rounds 9 --json > report.json
+  stormglass bench --designs mutex,depot --rounds 9 --json > report.json
+  stormglass bench --designs all --workload storm
   stormglass bench --workload storm --inject class=8192,shard=3,delay=500ns
                                                  what more cores would do: a delay before every CAS of the shard
   stormglass bench --full                        the paper's lengths: 10 s a run, larson with 1 and 4 threads
@@ -27,9 +29,36 @@ Environment:
   RUST_LOG        how much is logged to standard error (default: warn)
   NO_COLOR        no colour in tables";
 
-/// An allocator that can be watched: real retries of three free-list designs, live.
+/// The designs and what each does, from the one list that there is.
+fn after_help() -> String {
+    let lines = StrategyId::ALL.iter().map(|design| format!("\n  {:16} {}", design.name(), design.about()));
+    format!("{EXAMPLES}\n\nDesigns:{}", lines.collect::<String>())
+}
+
+fn designs_help() -> String {
+    let names = |designs: &[StrategyId]| designs.iter().map(|d| d.name()).collect::<Vec<_>>().join(", ");
+    let (all, tried) = (names(StrategyId::ALL), names(StrategyId::PAPER_TRIED));
+    format!("Only these designs, or all: {all} [default: {tried}]")
+}
+
+/// What `--designs` takes: names of designs, or all at once.
+#[derive(Clone, Copy, Debug)]
+enum Designs {
+    All,
+    One(StrategyId),
+}
+
+impl FromStr for Designs {
+    type Err = UnknownStrategy;
+
+    fn from_str(word: &str) -> Result<Designs, UnknownStrategy> {
+        if word == "all" { Ok(Designs::All) } else { word.parse().map(Designs::One) }
+    }
+}
+
+/// An allocator that can be watched: real retries of its free-list designs, live.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(version, after_help = after_help(), args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -66,9 +95,8 @@ pub(crate) struct BenchArgs {
     /// Only these workloads: storm, larson
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = workload::named)]
     workload: Vec<&'static dyn Workload>,
-    /// Only these designs: mutex, lockfree-walk, lockfree-single
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    designs: Vec<StrategyId>,
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help = designs_help())]
+    designs: Vec<Designs>,
     /// Threads of each workload [default: storm as many as cores, at least 2; larson 4]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -110,7 +138,15 @@ impl BenchArgs {
     pub(crate) fn wishes(&self) -> Wishes {
         Wishes {
             workloads: self.workload.clone(),
-            designs: self.designs.clone(),
+            designs: self
+                .designs
+                .iter()
+                .flat_map(|word| match word {
+                    Designs::All => StrategyId::ALL,
+                    Designs::One(design) => core::slice::from_ref(design),
+                })
+                .copied()
+                .collect(),
             threads: self.threads,
             seconds: self.seconds,
             rounds: self.rounds,
@@ -246,6 +282,14 @@ mod tests {
         let args = parse(&["watch", "--once", "--rounds", "2"]).expect("good");
         assert!(matches!(args.command, Some(Command::Watch(w)) if w.once && w.bench.rounds == Some(2)));
         assert!(parse(&["--once", "bench"]).is_err(), "whose option would it be?");
+    }
+
+    #[test]
+    fn all_is_every_design_and_none_is_left_to_the_plan() {
+        let designs = |args: &[&str]| parse(args).expect("good").watch.bench.wishes().designs;
+        assert_eq!(designs(&["--designs", "all"]), StrategyId::ALL);
+        assert_eq!(designs(&["--designs", "depot,all"])[..2], [StrategyId::Depot, StrategyId::Mutex]);
+        assert!(designs(&[]).is_empty());
     }
 
     #[test]
