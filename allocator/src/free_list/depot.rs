@@ -18,14 +18,15 @@
 //! **Fragments.** A short chain makes a short magazine: what a thread leaves at its exit, the end of a page or of a drain.
 //! A pop that gets one brings fewer blocks, and that is all: it does not go on to the next, because what did not fit would go
 //! back as a new fragment, on top, for every pop after it. A fragment is popped once and never put back: its blocks
-//! leave the ring again in a full magazine, or with all else that an exiting thread has. So each exit, drain and page leaves
-//! at most one, each refill uses up at most one, and a thread that keeps missing merges what it meets.
+//! leave the ring in a full magazine, or with all else that an exiting thread has. So an exit leaves at most one a class,
+//! a drain and a page one, each refill uses up at most one, and a thread that keeps missing merges what it meets.
 //!
-//! Invariant: *a magazine on the list is not written to, but for the owner of the head, by nobody:* its lines are written
-//! by the owner of its blocks before the push and read by the next owner after the pop.
-//! Argument: the push's Release CAS publishes both lines; the pop's load acquired them, and its CAS succeeds only if the head
-//! was not changed since, so the magazine read is the one that was pushed. In the loop a pop reads only the first line's link; a
-//! stale one may be any block's number (links.rs), and the version rejects it.
+//! Invariant: *nobody writes to a magazine that is on the list.* Its lines are written by the owner of its blocks before the
+//! push, and read by their next owner after the pop.
+//!
+//! Argument: the push's CAS publishes both lines; the pop's load acquired them, and its CAS succeeds only if the head was not
+//! changed since, so the magazine that is read is the one that was pushed. Inside the loop a pop reads only the first
+//! line's link; a stale one may name any block (links.rs), and the version rejects it.
 
 use stormglass_telemetry::Op;
 

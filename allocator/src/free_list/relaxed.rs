@@ -6,9 +6,10 @@
 //!             links = relaxed loads         CAS Relaxed
 //! ```
 //!
-//! Honestly: on x86-64 the machine code of head and links is the same as `walk-once`'s. There every load acquires, every
-//! store releases, and a CAS is a full fence whatever its ordering. On aarch64 the CAS loses its acquire half, and that of
-//! a pop its release half too. So a difference that is measured on x86-64 is noise, and a measure of it.
+//! Honestly: on x86-64 this changes no instruction that touches a head or a link. There every load acquires, every store
+//! releases, and a CAS is a `lock cmpxchg`, a full fence, whatever its ordering; only the compiler may place the code
+//! around it otherwise. On aarch64 a push's CAS loses its acquire half and a pop's both. So a difference that is measured on
+//! x86-64 is noise, and a measure of it.
 //!
 //! Invariant: *whoever follows a link has acquired the head from every push before it.* The load does that: all changes
 //! of a head are read-modify-writes, so each push heads a release sequence that later changes go on, relaxed ones
