@@ -17,6 +17,7 @@ pub struct PoolConfig {
     /// The free-list design.
     pub strategy: StrategyId,
     /// The home shard of every thread; `None` deals them out in turn. One shard for all makes the worst contention.
+    /// A design with fewer shards takes it modulo their number.
     pub home: Option<usize>,
     /// Address space to reserve for blocks, in bytes. Only what is used takes memory.
     pub region_bytes: usize,
@@ -34,6 +35,7 @@ pub struct Pool {
     pub(crate) strategy: Strategy,
     pub(crate) clock: Clock,
     home: Option<usize>,
+    shards: usize,
     heaps: AtomicUsize,
     writer: Writer,
 }
@@ -47,24 +49,26 @@ impl Pool {
         if let Some(home) = config.home.filter(|&home| home >= SHARDS) {
             return Err(PoolError::NoSuchShard(home));
         }
+        let region = Region::reserve(config.region_bytes)?;
         Ok(Pool {
-            region: Region::reserve(config.region_bytes)?,
-            strategy: Strategy::new(config.strategy),
+            strategy: Strategy::new(config.strategy, &region)?,
+            region,
             clock: Clock::calibrate(),
             home: config.home,
+            shards: config.strategy.shards(),
             heaps: AtomicUsize::new(0),
             writer,
         })
     }
 
-    /// The calling thread's part of the pool. Its rings go back to their shards when it is dropped.
+    /// The calling thread's part of the pool. What it holds goes to other threads when it is dropped.
     ///
     /// # Errors
     /// If there is no memory for the thread's counters.
     pub fn heap(&self) -> Result<Heap<'_>, PoolError> {
         // Relaxed: only deals out numbers.
         let number = self.heaps.fetch_add(1, Ordering::Relaxed);
-        Ok(Heap::new(self, self.writer.claim()?, self.home.unwrap_or(number % SHARDS)))
+        Ok(Heap::new(self, self.writer.claim()?, self.home.unwrap_or(number) % self.shards))
     }
 
     /// The counters' writer, whose path names the segment.

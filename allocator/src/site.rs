@@ -1,6 +1,8 @@
 //! Where an operation on a shared list takes place: which shard, whose counters, which links.
 
 use stormglass_telemetry::ShardCounters;
+#[cfg(not(loom))]
+use stormglass_telemetry::SlotCounters;
 use stormglass_telemetry::clock::Clock;
 
 use crate::links::Links;
@@ -21,4 +23,22 @@ pub(crate) struct Site<'a> {
     /// The calling thread's own counters of this shard.
     pub(crate) counters: &'a ShardCounters,
     pub(crate) clock: Clock,
+}
+
+/// The calling thread's view of every shard.
+#[cfg(not(loom))]
+#[derive(Clone, Copy)]
+pub(crate) struct Sites<'a> {
+    pub(crate) links: &'a Links,
+    pub(crate) slot: &'a SlotCounters,
+    pub(crate) clock: Clock,
+}
+
+#[cfg(not(loom))]
+impl<'a> Sites<'a> {
+    /// Its view of one shard, which is shown as touched from now on.
+    pub(crate) fn at(self, at: ShardId) -> Site<'a> {
+        let counters = self.slot.shard(at.class.index(), at.shard);
+        Site { at, links: self.links, counters, clock: self.clock }
+    }
 }

@@ -241,9 +241,9 @@ fn check_sums(strategy: StrategyId, pool: &Pool, allocations: u64, frees: u64) {
 
     assert_eq!(all(Metric::RingHits) + all(Metric::RingMisses), allocations, "hits + misses = allocations");
     assert_eq!(
-        all(Metric::RingReturns) + all(Metric::RingSpills) + all(Metric::RemoteFrees),
+        all(Metric::RingReturns) + all(Metric::RingSpills) + all(Metric::RingBypasses),
         frees,
-        "returns + spills + remote frees = frees"
+        "returns + spills + bypasses = frees"
     );
     assert_eq!(allocations, frees);
     assert_eq!(snapshot.live_bytes(), Some(0));
@@ -274,7 +274,10 @@ fn check_sums(strategy: StrategyId, pool: &Pool, allocations: u64, frees: u64) {
             assert!(attempts >= failures + retries.buckets[0]);
             assert!(sum(Metric::AbaAverted, at) <= failures);
             let walked = sum(Metric::WalkBlocksKept, at);
-            if locked {
+            if strategy == StrategyId::Page {
+                assert_eq!(walked, 0, "maps are not walked");
+                assert_eq!(sum(Metric::LockAcquisitions, at), 0);
+            } else if locked {
                 assert_eq!(walked, 0, "a lock walks no CAS loop");
                 let hold = snapshot.counts.histogram(Metric::LockHold, at).expect("own metric");
                 assert_eq!(hold.count(), sum(Metric::LockAcquisitions, at));
@@ -293,8 +296,25 @@ fn check_sums(strategy: StrategyId, pool: &Pool, allocations: u64, frees: u64) {
         StrategyId::Mutex => assert_eq!(succeeded(Op::BatchPop) + succeeded(Op::Pop), 0),
         StrategyId::LockfreeWalk => assert_eq!(succeeded(Op::BatchPop), all(Metric::Refills)),
         StrategyId::LockfreeSingle => assert_eq!(succeeded(Op::Pop), all(Metric::RefilledBlocks)),
+        StrategyId::Page => {
+            assert_eq!(succeeded(Op::Pop), all(Metric::HeapsAdopted));
+            assert_eq!(succeeded(Op::BatchPop) + succeeded(Op::BatchPush) + succeeded(Op::Drain), 0);
+            // Up to 64 blocks go with one CAS, from the spilled ones only.
+            assert!(succeeded(Op::RemotePush) <= all(Metric::RemoteFrees));
+            assert!(all(Metric::RemoteFrees) <= all(Metric::RingSpilledBlocks));
+            assert_eq!(all(Metric::RingBypasses), 0);
+            // All heaps are gone: every page was left behind once more than it was taken over.
+            assert_eq!(all(Metric::PagesAbandoned), all(Metric::PagesMapped) + all(Metric::PagesAdopted));
+        }
     }
-    assert_eq!(succeeded(Op::RemotePush), all(Metric::RemoteFrees));
+    if strategy != StrategyId::Page {
+        assert_eq!(succeeded(Op::RemotePush), all(Metric::RemoteFrees));
+        assert_eq!(
+            all(Metric::RingBypasses),
+            all(Metric::RemoteFrees),
+            "blocks of other shards pass the ring by"
+        );
+    }
 }
 
 #[test]

@@ -14,7 +14,15 @@ use core::str::FromStr;
 
 use crate::batch::Batch;
 use crate::block::Chain;
+#[cfg(not(loom))]
+use crate::error::PoolError;
 use crate::error::UnknownStrategy;
+#[cfg(not(loom))]
+use crate::exchange::Exchange;
+#[cfg(not(loom))]
+use crate::page::Pages;
+#[cfg(not(loom))]
+use crate::region::Region;
 #[cfg(not(loom))]
 use crate::sharded::Sharded;
 use crate::site::Site;
@@ -44,7 +52,7 @@ pub(crate) trait FreeList: Send + Sync {
 }
 
 macro_rules! strategies {
-    ($($variant:ident = $name:literal, $paper:literal, $list:ty;)*) => {
+    ($($variant:ident = $name:literal, $paper:literal, $shards:literal, $design:ty;)*) => {
         /// A free-list design.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum StrategyId {
@@ -64,36 +72,53 @@ macro_rules! strategies {
             pub const fn paper(self) -> &'static str {
                 match self { $(StrategyId::$variant => $paper,)* }
             }
-        }
 
-        #[cfg(not(loom))]
-        /// The shards of every class under one design. The only place where the choice is a branch; it is on the slow path.
-        pub(crate) enum Strategy {
-            $($variant(Box<Sharded<$list>>),)*
-        }
-
-        #[cfg(not(loom))]
-        impl Strategy {
-            pub(crate) fn new(id: StrategyId) -> Strategy {
-                match id { $(StrategyId::$variant => Strategy::$variant(Box::default()),)* }
+            /// How many shards each class has; 1 where the design knows no shards.
+            pub const fn shards(self) -> usize {
+                match self { $(StrategyId::$variant => $shards,)* }
             }
         }
 
         #[cfg(not(loom))]
-        macro_rules! with_shards {
-            ($strategy:expr, $shards:ident => $body:expr) => {
-                match $strategy { $($crate::free_list::Strategy::$variant($shards) => $body,)* }
+        /// What stands behind the rings, under one design.
+        pub(crate) enum Strategy {
+            $($variant(Box<$design>),)*
+        }
+
+        #[cfg(not(loom))]
+        impl Strategy {
+            pub(crate) fn new(id: StrategyId, region: &Region) -> Result<Strategy, PoolError> {
+                Ok(match id { $(StrategyId::$variant => Strategy::$variant(Exchange::over(region)?),)* })
+            }
+
+            /// For one heap.
+            pub(crate) fn attach(&self) -> Attached<'_> {
+                match self { $(Strategy::$variant(exchange) => Attached::$variant(exchange, Default::default()),)* }
+            }
+        }
+
+        #[cfg(not(loom))]
+        /// A design, and what one heap keeps for it. The only place where the choice is a branch; it is on the slow path.
+        pub(crate) enum Attached<'p> {
+            $($variant(&'p $design, <$design as Exchange>::Local),)*
+        }
+
+        #[cfg(not(loom))]
+        macro_rules! with_exchange {
+            ($attached:expr, $exchange:ident, $local:ident => $body:expr) => {
+                match $attached { $($crate::free_list::Attached::$variant($exchange, $local) => $body,)* }
             };
         }
         #[cfg(not(loom))]
-        pub(crate) use with_shards;
+        pub(crate) use with_exchange;
     };
 }
 
 strategies! {
-    Mutex = "mutex", "Phase 6.25", mutex::MutexList;
-    LockfreeWalk = "lockfree-walk", "Phase 7.1", lockfree_walk::WalkStack;
-    LockfreeSingle = "lockfree-single", "Phase 7.1.1", lockfree_single::SingleStack;
+    Mutex = "mutex", "Phase 6.25", 8, Sharded<mutex::MutexList>;
+    LockfreeWalk = "lockfree-walk", "Phase 7.1", 8, Sharded<lockfree_walk::WalkStack>;
+    LockfreeSingle = "lockfree-single", "Phase 7.1.1", 8, Sharded<lockfree_single::SingleStack>;
+    Page = "page", "option B1 (MF2)", 1, Pages;
 }
 
 impl fmt::Display for StrategyId {
