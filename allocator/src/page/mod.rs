@@ -65,7 +65,9 @@ use stormglass_telemetry::schema::CLASSES;
 
 use crate::batch::Batch;
 use crate::block::FreshPage;
-use crate::site::{ShardId, Site};
+#[cfg(not(loom))]
+use crate::site::ShardId;
+use crate::site::Site;
 use crate::size_class::Class;
 use crate::sync::Padded;
 

@@ -47,10 +47,6 @@ impl World {
         })
     }
 
-    fn thread(self: &Arc<World>) -> Thread {
-        Thread { world: Arc::clone(self), held: Held::default(), counters: SlotCounters::zeroed() }
-    }
-
     /// A block's number in models: by page, without gaps.
     fn all(&self, pages: u32) -> Vec<u32> {
         (0..pages).flat_map(|page| (0..self.blocks).map(move |block| page * 64 + block)).collect()
@@ -58,6 +54,10 @@ impl World {
 }
 
 impl Thread {
+    fn of(world: &Arc<World>) -> Thread {
+        Thread { world: Arc::clone(world), held: Held::default(), counters: SlotCounters::zeroed() }
+    }
+
     fn site(&self) -> Site<'_> {
         let class = Class::from_index(0).expect("class");
         Site {
@@ -133,13 +133,13 @@ fn all_there(mut numbers: Vec<u32>, expected: Vec<u32>) {
 fn remote_frees_reach_a_holder_that_is_taking_them() {
     check(3, || {
         let world = World::new(2);
-        let mut holder = world.thread();
+        let mut holder = Thread::of(&world);
         let blocks = holder.refill();
         assert_eq!(blocks.len(), 2);
         let freeing: Vec<_> = blocks
             .into_iter()
             .map(|number| {
-                let thread = world.thread();
+                let thread = Thread::of(&world);
                 thread::spawn(move || thread.spill(&[number]))
             })
             .collect();
@@ -157,10 +157,10 @@ fn remote_frees_reach_a_holder_that_is_taking_them() {
 fn local_and_remote_frees_of_one_page_do_not_meet() {
     check(3, || {
         let world = World::new(3);
-        let mut holder = world.thread();
+        let mut holder = Thread::of(&world);
         let first = holder.refill();
         let last = holder.refill();
-        let other = world.thread();
+        let other = Thread::of(&world);
         let freeing = thread::spawn(move || {
             other.spill(&first[..1]);
             other.spill(&first[1..]);
@@ -179,16 +179,16 @@ fn local_and_remote_frees_of_one_page_do_not_meet() {
 fn an_idle_heap_has_one_next_holder() {
     check(3, || {
         let world = World::new(2);
-        let mut ending = world.thread();
+        let mut ending = Thread::of(&world);
         let left = ending.refill();
         ending.spill(&left);
         let ends = thread::spawn(move || ending.end());
-        let mut other = world.thread();
+        let mut other = Thread::of(&world);
         let starts = thread::spawn(move || {
             let numbers = other.refill();
             (other, numbers)
         });
-        let mut this = world.thread();
+        let mut this = Thread::of(&world);
         let mut numbers = this.refill();
         ends.join().expect("no panic");
         let (other, more) = starts.join().expect("no panic");
@@ -206,12 +206,12 @@ fn an_idle_heap_has_one_next_holder() {
 fn remote_frees_reach_whoever_adopts_the_heap() {
     check(3, || {
         let world = World::new(2);
-        let mut gone = world.thread();
+        let mut gone = Thread::of(&world);
         let blocks = gone.refill();
-        let freeing = world.thread();
+        let freeing = Thread::of(&world);
         let frees = thread::spawn(move || freeing.spill(&blocks));
         let ends = thread::spawn(move || gone.end());
-        let mut adopts = world.thread();
+        let mut adopts = Thread::of(&world);
         let mut numbers = adopts.refill_from(false);
         frees.join().expect("no panic");
         ends.join().expect("no panic");
@@ -225,15 +225,15 @@ fn remote_frees_reach_whoever_adopts_the_heap() {
 fn merges(idle_pages: u32) {
     check(3, move || {
         let world = World::new(1);
-        let mut gone = world.thread();
+        let mut gone = Thread::of(&world);
         let mut out: Vec<u32> = (0..idle_pages).flat_map(|_| gone.refill()).collect();
-        let mut dry = world.thread();
+        let mut dry = Thread::of(&world);
         let own = dry.refill();
         gone.end();
         // One block of each heap; the batch is sorted, so give the order its turn by two threads.
         let of_idle = out.pop().expect("a block");
         let frees = |number: u32| {
-            let thread = world.thread();
+            let thread = Thread::of(&world);
             thread::spawn(move || thread.spill(&[number]))
         };
         let (first, second) = (frees(of_idle), frees(own[0]));
