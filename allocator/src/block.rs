@@ -11,7 +11,7 @@ use crate::size_class::Class;
 
 /// Block numbers that each page has, whether its class needs them or not: a block's page is a shift away. Few under
 /// loom, so that the models stay small.
-pub(crate) const NUMBERS_PER_PAGE: usize = if cfg!(loom) { 64 } else { PAGE_BYTES / 2048 };
+pub(crate) const NUMBERS_PER_PAGE: usize = if cfg!(loom) { 4 } else { PAGE_BYTES / 2048 };
 
 /// Ownership of one block, by its number in the region. Not `Copy`, not `Clone`.
 #[derive(Debug, PartialEq, Eq)]

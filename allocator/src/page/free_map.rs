@@ -3,7 +3,7 @@
 //! Invariant: only the holder of the page's heap reads and writes a free map. So plain loads and stores do; they are atomics
 //! (always relaxed) because the next holder is another thread, and what orders the two is the idle stack.
 
-use super::run::{Run, WORDS};
+use super::run::{Run, WORD_BLOCKS, WORDS};
 use crate::batch::Batch;
 use crate::block::{Block, NUMBERS_PER_PAGE};
 use crate::sync::{AtomicU64, Ordering};
@@ -32,7 +32,7 @@ impl FreeMap {
             if free == 0 {
                 continue;
             }
-            let first = page * NUMBERS_PER_PAGE as u32 + index as u32 * 64;
+            let first = page * NUMBERS_PER_PAGE as u32 + index as u32 * WORD_BLOCKS;
             while free != 0 && batch.room() > 0 {
                 batch.push(Block::claim(first + free.trailing_zeros()));
                 free &= free - 1;

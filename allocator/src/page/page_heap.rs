@@ -19,7 +19,7 @@
 //! holder that takes those steps shortens them.
 
 use super::record::Records;
-use super::run::{Run, WORDS};
+use super::run::{Run, WORD_BLOCKS, WORDS};
 use crate::batch::Batch;
 use crate::block::FreshPage;
 use crate::site::Site;
@@ -55,7 +55,7 @@ impl PageHeap {
         // Before any block of it is handed out.
         records.page(page.number()).set_heap(self.0);
         for word in 0..WORDS as u32 {
-            let blocks = page.blocks().saturating_sub(word * 64).min(64);
+            let blocks = page.blocks().saturating_sub(word * WORD_BLOCKS).min(WORD_BLOCKS);
             if blocks > 0 {
                 // The page was fresh, so its blocks are ours and nobody else's.
                 self.add(Run::claim(page.number(), word as usize, u64::MAX >> (64 - blocks)), records);

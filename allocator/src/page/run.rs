@@ -9,8 +9,10 @@
 use crate::batch::Batch;
 use crate::block::{Block, NUMBERS_PER_PAGE};
 
+/// Blocks of a word of a map. Few under loom, so that a page has two words there.
+pub(super) const WORD_BLOCKS: u32 = if cfg!(loom) { 2 } else { 64 };
 /// Words of a page's map.
-pub(super) const WORDS: usize = NUMBERS_PER_PAGE / 64;
+pub(super) const WORDS: usize = NUMBERS_PER_PAGE / WORD_BLOCKS as usize;
 
 /// Ownership of up to 64 neighbouring blocks. Not `Copy`, not `Clone`.
 #[derive(Debug)]
@@ -31,16 +33,16 @@ impl Run {
 
     /// A run of one block.
     pub(super) fn one(block: Block) -> Run {
-        Run { word: block.number() / 64, bits: 1 << (block.number() % 64) }
+        Run { word: block.number() / WORD_BLOCKS, bits: 1 << (block.number() % WORD_BLOCKS) }
     }
 
     /// Takes the blocks that share a word with the newest block out of a sorted batch.
     pub(super) fn pop_from(batch: &mut Batch) -> Option<Run> {
         let mut run = Run::one(batch.pop()?);
-        while batch.peek().is_some_and(|number| number / 64 == run.word)
+        while batch.peek().is_some_and(|number| number / WORD_BLOCKS == run.word)
             && let Some(block) = batch.pop()
         {
-            run.bits |= 1 << (block.number() % 64);
+            run.bits |= 1 << (block.number() % WORD_BLOCKS);
         }
         Some(run)
     }
