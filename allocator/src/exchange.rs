@@ -29,8 +29,8 @@ pub(crate) trait Exchange: Sized + Send + Sync {
     /// Takes a block back that another shard, `site`, owns.
     fn free_remote(&self, local: &mut Self::Local, block: Block, site: Site<'_>);
 
-    /// Takes back what a heap kept; its rings are empty already. `home` is its shard of every class.
-    fn retire(&self, local: Self::Local, home: usize, sites: Sites<'_>);
+    /// Takes back what a heap kept and leaves the default; its rings are empty already. `home` is its shard of every class.
+    fn retire(&self, local: &mut Self::Local, home: usize, sites: Sites<'_>);
 }
 
 impl<L: FreeList> Exchange for Sharded<L> {
@@ -55,5 +55,5 @@ impl<L: FreeList> Exchange for Sharded<L> {
         self.free_remote(block, site);
     }
 
-    fn retire(&self, (): (), _home: usize, _sites: Sites<'_>) {}
+    fn retire(&self, (): &mut (), _home: usize, _sites: Sites<'_>) {}
 }

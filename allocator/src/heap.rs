@@ -154,7 +154,7 @@ impl Drop for Heap<'_> {
         }
         let sites = Heap::sites(&self.slot, self.pool);
         with_exchange!(&mut self.attached, exchange, local => {
-            Exchange::retire(*exchange, core::mem::take(local), self.home, sites);
+            Exchange::retire(*exchange, local, self.home, sites);
         });
     }
 }

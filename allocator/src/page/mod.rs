@@ -57,6 +57,8 @@ mod table;
 #[cfg(all(test, loom))]
 mod models;
 #[cfg(all(test, not(loom)))]
+mod scene;
+#[cfg(all(test, not(loom)))]
 mod scripted;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -151,9 +153,9 @@ impl Pages {
     }
 
     /// Puts all that a thread held on the idle stacks.
-    fn retire<'a>(&self, held: Held, site_of: impl Fn(Class) -> Site<'a>) {
-        for (class, heap) in Class::all().zip(held.0) {
-            let Some(heap) = heap else { continue };
+    fn retire<'a>(&self, held: &mut Held, site_of: impl Fn(Class) -> Site<'a>) {
+        for (class, heap) in Class::all().zip(&mut held.0) {
+            let Some(heap) = heap.take() else { continue };
             let site = site_of(class);
             site.counters.pages_abandoned.add(u64::from(heap.pages(&self.records)));
             self.idle(class).push(heap, &self.records, site);
@@ -190,7 +192,7 @@ impl crate::exchange::Exchange for Pages {
         self.spill(held, batch, site);
     }
 
-    fn retire(&self, held: Held, home: usize, sites: crate::site::Sites<'_>) {
+    fn retire(&self, held: &mut Held, home: usize, sites: crate::site::Sites<'_>) {
         self.retire(held, |class| sites.at(ShardId { class, shard: home }));
     }
 }

@@ -128,8 +128,8 @@ impl Thread {
     }
 
     fn end(mut self) {
-        let held = core::mem::take(&mut self.held);
-        self.world.pages.retire(held, |_| self.site());
+        let mut held = core::mem::take(&mut self.held);
+        self.world.pages.retire(&mut held, |_| self.site());
     }
 }
 
