@@ -64,7 +64,7 @@ pub(crate) struct BenchArgs {
     /// Only these workloads: storm, larson
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = workload::named)]
     workload: Vec<&'static dyn Workload>,
-    /// Only these designs: mutex, lockfree-walk, lockfree-single
+    /// Only these designs: mutex, lockfree-walk, lockfree-single, page
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     designs: Vec<StrategyId>,
     /// Threads of each workload [default: storm as many as cores, at least 2; larson 4]
