@@ -20,9 +20,7 @@ impl FreeMap {
     /// Adds blocks.
     pub(super) fn add(&self, run: Run) {
         let word = &self.0[run.word()];
-        let free = word.load(Ordering::Relaxed);
-        debug_assert_eq!(free & run.bits(), 0, "blocks that are free already");
-        word.store(free | run.bits(), Ordering::Relaxed);
+        word.store(run.added_to(word.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 
     /// Takes the lowest blocks until the batch is full or none is left; whether any is left.

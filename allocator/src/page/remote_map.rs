@@ -41,11 +41,11 @@ impl RemoteMap {
         // Relaxed, here and on failure: only compared.
         let mut seen = word.load(Ordering::Relaxed);
         loop {
-            debug_assert_eq!(seen & run.bits(), 0, "blocks that are free already");
+            let with_run = run.added_to(seen);
             seam::reached(site.at);
             // Release: pairs with the Acquire in `take_all`; what was done with the blocks is done before their next
             // owner has them.
-            match word.compare_exchange(seen, seen | run.bits(), Ordering::Release, Ordering::Relaxed) {
+            match word.compare_exchange(seen, with_run, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => {
                     attempts.count(true);
                     break;

@@ -4,15 +4,23 @@
 //! block number: | page | word: 3 bits | bit: 6 bits |
 //! ```
 //!
-//! Invariant: as for `Block`: whoever has a run owns its blocks, and no other token for them exists.
+//! Invariant: as for `Block`: whoever has a run owns its blocks, and no other token for them exists. A program that
+//! frees a block twice breaks it; where a bit is set that is to be set, that is found, at the price of a comparison.
 
 use crate::batch::Batch;
 use crate::block::{Block, NUMBERS_PER_PAGE};
+#[cfg(not(loom))]
+use crate::misuse::freed_twice;
 
 /// Blocks of a word of a map. Few under loom, so that a page has two words there.
 pub(super) const WORD_BLOCKS: u32 = if cfg!(loom) { 2 } else { 64 };
 /// Words of a page's map.
 pub(super) const WORDS: usize = NUMBERS_PER_PAGE / WORD_BLOCKS as usize;
+
+#[cfg(loom)]
+fn freed_twice() -> ! {
+    panic!("a block came back twice");
+}
 
 /// Ownership of up to 64 neighbouring blocks. Not `Copy`, not `Clone`.
 #[derive(Debug)]
@@ -42,7 +50,7 @@ impl Run {
         while batch.peek().is_some_and(|number| number / WORD_BLOCKS == run.word)
             && let Some(block) = batch.pop()
         {
-            run.bits |= 1 << (block.number() % WORD_BLOCKS);
+            run.bits = Run::one(block).added_to(run.bits);
         }
         Some(run)
     }
@@ -61,9 +69,12 @@ impl Run {
         self.word as usize % WORDS
     }
 
-    /// One bit a block.
-    pub(super) fn bits(&self) -> u64 {
-        self.bits
+    /// A word of a map with these blocks added, as its value; the caller gives them up by storing it.
+    pub(super) fn added_to(&self, word: u64) -> u64 {
+        if word & self.bits != 0 {
+            freed_twice();
+        }
+        word | self.bits
     }
 
     pub(super) fn len(&self) -> u32 {
