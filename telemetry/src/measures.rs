@@ -94,7 +94,7 @@ impl Snapshot {
         for (class, &size) in CLASS_BYTES.iter().enumerate() {
             let of = |metric| self.counts.sum(metric, Select::ALL.class(class));
             let allocated = add(of(Metric::RingHits), of(Metric::RingMisses))?;
-            let freed = add(add(of(Metric::RingReturns), of(Metric::RingSpills)), of(Metric::RemoteFrees))?;
+            let freed = add(add(of(Metric::RingReturns), of(Metric::RingSpills)), of(Metric::RingBypasses))?;
             let held = allocated.saturating_sub(of(Metric::AllocationFailures)?).saturating_sub(freed);
             bytes = bytes.saturating_add(held.saturating_mul(u64::from(size)));
         }
