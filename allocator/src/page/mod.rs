@@ -30,10 +30,11 @@
 //! ## Why maps and not lists
 //! A page has at most 512 blocks, so its free blocks are a bitmap of at most one cache line. The links of the other designs
 //! lie outside user memory, one cache line a block (links.rs): a batch of 32 that is spilled and refilled by lists
-//! touches 32 of those lines twice, and where another thread spilled it, each is a miss of its own. The maps of a page are
-//! two lines whatever the batch. A fresh page is carved by setting the bits of its map. Blocks are taken lowest first, so
-//! a page's untouched end stays untouched for as long as possible. And where lists are taken whole by an exchange, so are
-//! maps, 64 blocks at a time: no pusher's CAS depends on what lies below, so there is no ABA and nothing is walked.
+//! touches 32 of those lines twice, and where another thread spilled it, each is a miss of its own. The records of a page,
+//! with both maps, are two lines (four below class 5120) whatever the batch. A fresh page is carved by setting the bits
+//! of its map. Blocks are taken lowest first, so a page's untouched end stays untouched for as long as possible. And where
+//! lists are taken whole by an exchange, so are maps, 64 blocks at a time: no pusher's CAS depends on what lies below, so
+//! there is no ABA and nothing is walked.
 //!
 //! ## Invariants
 //! 1. Each page heap is held by one thread, or idle, or merged into another for ever. Its token is [`PageHeap`].

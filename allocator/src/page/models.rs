@@ -3,9 +3,11 @@
 //! A word has two blocks, a page two words, and a batch is two blocks. What the models check at the end: every block is
 //! there, once, and every page has one heap.
 //!
-//! The models were tried against wrong versions of the code: a stack that is merged but not closed, a page that is taken
-//! before it is un-queued or queued twice, a link that is read too late, an idle stack without version, and each
-//! Acquire and Release weakened. They find all but those that only reorder a load with a later store, which loom cannot.
+//! The models were tried against wrong versions of the code: a queue that is merged but not closed, a page whose blocks are
+//! taken before it is un-queued, or that is queued twice, a link that is read too late, a word that is taken by a load and a
+//! store, an idle stack without version, and the orderings of the queue, of `queued` and of the idle stack weakened one by
+//! one. They fail on each but two: where a load must stay before a later store (`announce` acquires what `take_all`
+//! releases), loom explores no other order. What callers write into blocks is not modelled.
 
 use loom::sync::Arc;
 use loom::sync::Mutex;
