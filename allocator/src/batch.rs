@@ -18,12 +18,10 @@ impl Batch {
         Batch { numbers: [0; BATCH], len: 0 }
     }
 
-    #[cfg(not(loom))]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    #[cfg(not(loom))]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -19,6 +19,7 @@ use super::record::Records;
 use super::{Held, Pages};
 use crate::batch::{BATCH, Batch};
 use crate::block::{Block, FreshPage, NUMBERS_PER_PAGE};
+use crate::injection::Delay;
 use crate::links::Links;
 use crate::site::{ShardId, Site};
 use crate::size_class::Class;
@@ -75,6 +76,7 @@ impl Thread {
             links: &self.world.links,
             counters: self.counters.shard(0, 0),
             clock: self.world.clock,
+            delay: Delay::NONE,
         }
     }
 
