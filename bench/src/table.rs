@@ -139,7 +139,7 @@ fn cells(row: &Row, baseline: &str) -> [String; 7] {
 }
 
 /// `-3.2% [-10.0, +2.0]`
-fn change(ratio: &Interval) -> String {
+pub(crate) fn change(ratio: &Interval) -> String {
     let percent = |r: f64| (r - 1.0) * 100.0;
     format!("{:+.1}% [{:+.1}, {:+.1}]", percent(ratio.median), percent(ratio.low), percent(ratio.high))
 }
@@ -153,7 +153,7 @@ fn change_paint(ratio: Option<&Interval>) -> Paint {
 }
 
 /// What the brackets mean, once for all rows that agree.
-fn notes(rows: &[Row]) -> Vec<String> {
+pub(crate) fn notes(rows: &[Row]) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     for ratio in rows.iter().filter_map(|r| r.ratio.as_ref()) {
         let note = if ratio.pairs == 1 {
@@ -197,6 +197,8 @@ mod tests {
             ratio,
             measures,
             sentence: format!("{design} did this."),
+            retries: None,
+            rounds: vec![],
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
             output::print(&address)?;
         }
         let results = sidecar.results();
-        let publish = Box::new(move |report: &stormglass_bench::Report| match serde_json::to_value(report) {
+        let publish = Box::new(move |report: &stormglass_bench::Report| match serde_json::to_value(report.brief()) {
             Ok(report) => results.publish(report),
             Err(error) => tracing::warn!("the report cannot be shown on the page: {error}"),
         });
