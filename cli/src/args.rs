@@ -4,10 +4,12 @@
 //! are used (`Plan::new`, `Shape::check`), not here.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand};
 use stormglass_allocator::StrategyId;
+use stormglass_bench::analysis::ReportWishes;
 use stormglass_bench::workload::{self, Workload};
 use stormglass_bench::{Request, Shape, Wishes};
 
@@ -18,6 +20,9 @@ Examples:
   stormglass bench --workload storm --threads 4  only the numbers, without the page beside it
   stormglass bench --designs mutex,lockfree-single --rounds 9 --json > report.json
   stormglass bench --full                        the paper's lengths: 10 s a run, larson with 1 and 4 threads
+  stormglass report                              the paper's claims, judged: a page, Markdown and JSON
+  stormglass report --quick -o /tmp/report       the same in about a minute and a half, coarse
+  stormglass report --from report.json           the page and the Markdown again, from its figures
   stormglass serve --listen 127.0.0.1:9000       only the page and /metrics
 
 Environment:
@@ -41,6 +46,8 @@ pub(crate) enum Command {
     Watch(WatchArgs),
     /// Run the benchmark and print its table
     Bench(BenchArgs),
+    /// Judge the paper's claims by what was counted, and write that down as a page, as Markdown and as JSON
+    Report(ReportArgs),
     /// Serve the page and /metrics for this user's processes
     Serve(ServeArgs),
     /// One measurement in this process, as a line of JSON
@@ -114,6 +121,43 @@ impl BenchArgs {
             life: self.life,
             seed: self.seed,
             full: self.full,
+        }
+    }
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ReportArgs {
+    /// Where report.html, report.md and report.json are written; those of an earlier report are replaced
+    #[arg(short, long, value_name = "DIR", default_value = "stormglass-report")]
+    pub(crate) output: PathBuf,
+    /// Only these designs; a claim about another one cannot be told
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    designs: Vec<StrategyId>,
+    /// Numbers of threads, such as 1,2,4; storm takes those from 2 [default: the paper's and up to twice the cores]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    threads: Vec<usize>,
+    /// Length of one run [default: 0.8, quick 0.3]
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
+    /// Runs of each design; a verdict takes at least 5 [default: 6, quick 5]
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// A coarse report in about a minute and a half: short runs, the paper's numbers of threads
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Write the page and the Markdown again from a report.json; nothing is run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["designs", "threads", "seconds", "rounds", "quick"])]
+    pub(crate) from: Option<PathBuf>,
+}
+
+impl ReportArgs {
+    pub(crate) fn wishes(&self) -> ReportWishes {
+        ReportWishes {
+            designs: self.designs.clone(),
+            threads: self.threads.clone(),
+            seconds: self.seconds,
+            rounds: self.rounds,
+            quick: self.quick,
         }
     }
 }

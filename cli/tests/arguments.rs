@@ -102,7 +102,9 @@ fn help_has_examples_and_hides_what_is_internal() {
     let output = stormglass(directory.path(), &["--help"]);
     let help = String::from_utf8(output.stdout).expect("text");
     assert!(output.status.success());
-    for word in ["Examples:", "watch", "bench", "serve", "--once", "STORMGLASS_DIR", "127.0.0.1:7070"] {
+    for word in
+        ["Examples:", "watch", "bench", "report", "serve", "--once", "STORMGLASS_DIR", "127.0.0.1:7070"]
+    {
         assert!(help.contains(word), "{word} is missing:\n{help}");
     }
     assert!(!help.contains("measure"), "{help}");

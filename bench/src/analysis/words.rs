@@ -60,6 +60,10 @@ fn round(share: f64) -> f64 {
 /// A ratio as a change: `-3.2%`.
 pub(super) fn change(ratio: f64) -> String {
     let percent = (ratio - 1.0) * 100.0;
+    // What rounds to nothing has no sign.
+    if percent.abs() < 0.05 {
+        return "0.0%".to_owned();
+    }
     if percent.abs() >= 999.5 { format!("{percent:+.0}%") } else { format!("{percent:+.1}%") }
 }
 
