@@ -277,7 +277,7 @@ mod tests {
         }
         let claim = verdict(&record, "walk-4t");
         assert_eq!(claim.verdict, Verdict::CannotTell);
-        assert_eq!(claim.why, "No run of mutex was finished here.");
+        assert_eq!(claim.why, "no run of mutex was finished here.");
     }
 
     #[test]

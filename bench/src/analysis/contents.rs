@@ -40,10 +40,7 @@ fn findings(analysis: &Analysis) -> Vec<Block> {
     let number = |verdict| claims.iter().filter(|c| c.verdict == verdict).count();
     let tally = Verdict::ALL.map(|v| format!("{} {}", number(v), v.words()));
     let told = Verdict::ALL.into_iter().flat_map(|verdict| {
-        claims.iter().filter(move |c| c.verdict == verdict).map(move |claim| {
-            let title = claim.title.trim_end_matches('.');
-            (verdict, format!("{title} ({}: {})", claim.place, claim.measured))
-        })
+        claims.iter().filter(move |c| c.verdict == verdict).map(move |claim| (verdict, claim.finding()))
     });
     vec![
         Block::Section { id: "findings", title: "Findings" },
@@ -111,7 +108,7 @@ fn the_claims(analysis: &Analysis) -> Vec<Block> {
                  shard. They are different questions, and each claim says on which it is judged.";
     let mut blocks =
         vec![Block::Section { id: "claims", title: "Claim by claim" }, Block::Paragraph(intro.to_owned())];
-    blocks.extend(analysis.claims.iter().cloned().map(Block::Claim));
+    blocks.extend(analysis.claims.iter().cloned().map(|claim| Block::Claim(Box::new(claim))));
     blocks
 }
 
@@ -169,8 +166,12 @@ fn method(analysis: &Analysis) -> Vec<Block> {
         Some(rate) => format!("tick counter {:.0} MHz", rate / 1e6),
         None => "tick counter without a known fixed rate".to_owned(),
     };
+    let load = match c.load {
+        Some(load) => format!("load before it began {load:.2}"),
+        None => "load before it began not known".to_owned(),
+    };
     let facts = vec![
-        format!("Machine: {}; {}; {machine}; {ticks}.", report.machine.line(), c.architecture),
+        format!("Machine: {}; {}; {machine}; {ticks}; {load}.", report.machine.line(), c.architecture),
         format!("stormglass {}, begun {}.", report.version, date(c.began)),
         format!("{} of {} planned finished.", count(c.finished_runs, "run"), c.planned_runs),
     ];

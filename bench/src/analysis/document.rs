@@ -26,7 +26,7 @@ pub(super) enum Block {
     /// Charts that are read together. Their figures stand in tables too.
     Charts { title: String, note: String, charts: Vec<Chart> },
     /// A claim in full.
-    Claim(Claim),
+    Claim(Box<Claim>),
 }
 
 /// A table; its first column holds names.

@@ -67,14 +67,18 @@ fn write_block(out: &mut String, block: &Block) {
         Block::Notice(text) => writeln!(out, "<p class=\"notice\" role=\"note\">{}</p>", escaped(text)),
         Block::Command(text) => writeln!(out, "<pre><code>{}</code></pre>", escaped(text)),
         Block::List(points) => {
-            let points: String = points.iter().map(|p| format!("<li>{}</li>\n", escaped(p))).collect();
-            writeln!(out, "<ul>\n{points}</ul>")
+            out.push_str("<ul>\n");
+            for point in points {
+                let _ = writeln!(out, "<li>{}</li>", escaped(point));
+            }
+            writeln!(out, "</ul>")
         }
         Block::Findings(lines) => {
-            let line = |(verdict, text): &(Verdict, String)| {
-                format!("<li>{} <span>{}</span></li>\n", badge(*verdict), escaped(text))
-            };
-            writeln!(out, "<ul class=\"findings\">\n{}</ul>", lines.iter().map(line).collect::<String>())
+            out.push_str("<ul class=\"findings\">\n");
+            for (verdict, text) in lines {
+                let _ = writeln!(out, "<li>{} <span>{}</span></li>", badge(*verdict), escaped(text));
+            }
+            writeln!(out, "</ul>")
         }
         Block::Table(table) => {
             write_table(out, table);

@@ -3,6 +3,8 @@
 //! Invariant: the interval decides, and nothing else. All of it where the claim says: confirmed; none of it: refuted; a
 //! part of it, or an interval of too few rounds: cannot tell here.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::claims::Statement;
@@ -142,8 +144,13 @@ impl Claim {
 
     /// The verdict in one line.
     pub fn line(&self) -> String {
-        let (title, place, measured) = (self.title.trim_end_matches('.'), &self.place, &self.measured);
-        format!("{}: {title} ({place}: {measured})", self.verdict.words())
+        format!("{}: {}", self.verdict.words(), self.finding())
+    }
+
+    /// What was claimed, where it was judged, and what was found there.
+    pub(super) fn finding(&self) -> String {
+        let found = if self.interval.is_some() { &self.measured } else { self.why.trim_end_matches('.') };
+        format!("{} ({}: {found})", self.title.trim_end_matches('.'), self.place)
     }
 }
 
@@ -152,18 +159,19 @@ pub(super) fn judge(statement: &Statement, record: &Record) -> Claim {
     let unit = statement.quantity.unit();
     let criterion = statement.range.words(unit);
     let report = &record.report;
-    let found = statement.place.table(report).and_then(|table| {
+    let table = statement.place.table(report);
+    let found = table.clone().and_then(|table| {
         let values = statement.quantity.values(table, record.conditions.ticks_per_second)?;
-        Ok((table, interval(&values).ok_or("nothing was measured")?))
+        interval(&values).ok_or_else(|| "nothing was measured".to_owned())
     });
     let (verdict, why, measured) = match &found {
-        Ok((_, interval)) => {
+        Ok(interval) => {
             let verdict = statement.range.judge(interval);
             (verdict, reason(verdict, interval, unit, &criterion), unit.interval(interval))
         }
-        Err(reason) => (Verdict::CannotTell, format!("{}.", sentence(reason)), "not measured".to_owned()),
+        Err(reason) => (Verdict::CannotTell, format!("{reason}."), "not measured".to_owned()),
     };
-    let table = found.as_ref().ok().map(|(table, _)| *table);
+    let table = table.ok();
     Claim {
         id: statement.id.to_owned(),
         phase: statement.phase.to_owned(),
@@ -176,7 +184,7 @@ pub(super) fn judge(statement: &Statement, record: &Record) -> Claim {
         below: Some(statement.range.high).filter(|limit| limit.is_finite()),
         unit,
         verdict,
-        interval: found.as_ref().ok().map(|(_, interval)| *interval),
+        interval: found.ok(),
         measured,
         why,
         caveat: caveat(statement, table, report.machine.cores),
@@ -214,20 +222,16 @@ fn caveat(statement: &Statement, table: Option<&Table>, cores: usize) -> String 
     let mut caveat = statement.caveat.to_owned();
     if let Some(table) = table.filter(|t| t.threads > cores) {
         let space = if caveat.is_empty() { "" } else { " " };
+        // Writing to a string cannot fail.
         let at_once = if cores == 1 { "one runs" } else { &format!("{cores} run") };
-        caveat += &format!(
+        let _ = write!(
+            caveat,
             "{space}Of the {} at most {at_once} at once on this machine: there is less contention than on as many cores, and \
              who is suspended while it holds a lock makes others wait.",
             threads(table.threads)
         );
     }
     caveat
-}
-
-/// With a capital letter.
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ pub(super) fn record() -> Record {
         interrupted: false,
         planned_runs: 300,
         finished_runs: 300,
+        load: Some(0.25),
         ticks_per_second: Some(2e9),
         virtual_machine: Some(true),
         architecture: "x86_64".into(),

@@ -27,7 +27,7 @@ struct Dot<'a> {
 
 /// The change of each design against the baseline.
 pub(crate) fn changes(table: &Table) -> Option<Chart> {
-    let dots: Vec<Dot<'_>> = table.rows.iter().filter_map(|row| change_dot(row)).collect();
+    let dots: Vec<Dot<'_>> = table.rows.iter().filter_map(change_dot).collect();
     let ends = dots.iter().flat_map(|d| [d.interval.low, d.interval.high]);
     let axis = LogAxis::new(span(ends, (0.95, 1.05)), PLOT);
     let ticks: Vec<(f64, String)> = axis
@@ -57,7 +57,7 @@ fn change_dot(row: &Row) -> Option<Dot<'_>> {
 
 /// Failed CASes for each batch; `None` where no design pops with a CAS.
 pub(crate) fn failures(table: &Table) -> Option<Chart> {
-    let dots: Vec<Dot<'_>> = table.rows.iter().filter_map(|row| failure_dot(row)).collect();
+    let dots: Vec<Dot<'_>> = table.rows.iter().filter_map(failure_dot).collect();
     let ends = dots.iter().flat_map(|d| [d.interval.low, d.interval.median, d.interval.high]);
     // What never failed has no place on a logarithmic axis: it stands left of it.
     let zero = PLOT.0 + 8.0;
