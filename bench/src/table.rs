@@ -139,7 +139,7 @@ fn cells(row: &Row, baseline: &str) -> [String; 7] {
 }
 
 /// `-3.2% [-10.0, +2.0]`
-pub(crate) fn change(ratio: &Interval) -> String {
+fn change(ratio: &Interval) -> String {
     let percent = |r: f64| (r - 1.0) * 100.0;
     format!("{:+.1}% [{:+.1}, {:+.1}]", percent(ratio.median), percent(ratio.low), percent(ratio.high))
 }

@@ -7,6 +7,7 @@
 use super::figures::{Figure, Place, Quantity};
 use super::judge::{Claim, Range, judge};
 use super::record::Record;
+use crate::report::Report;
 
 /// A claim before it is judged.
 #[derive(Clone, Copy, Debug)]
@@ -19,13 +20,24 @@ pub(super) struct Statement {
     pub(super) place: Place,
     pub(super) quantity: Quantity,
     pub(super) range: Range,
-    /// What the figure cannot say; empty where there is nothing to add.
+    /// What the figure cannot say, besides what its place says; empty where there is nothing to add.
     pub(super) caveat: &'static str,
 }
 
 /// Judges every claim, in the order of the table below.
 pub fn claims(record: &Record) -> Vec<Claim> {
     CLAIMS.iter().map(|statement| judge(statement, record)).collect()
+}
+
+/// What a claim that is judged on a place can and cannot say: one sentence or more for each place that was measured.
+pub(super) fn places(report: &Report) -> Vec<String> {
+    let mut places: Vec<Place> = Vec::new();
+    for statement in CLAIMS {
+        if !places.contains(&statement.place) {
+            places.push(statement.place);
+        }
+    }
+    places.iter().filter_map(|place| place.mind(report)).collect()
 }
 
 const LARSON_1: Place = Place::Larson(1);
@@ -50,11 +62,6 @@ const fn ratio(figure: Figure, of: &'static str, against: &'static str) -> Quant
     Quantity { figure, of, against: Some(against) }
 }
 
-/// The ring in front lets few operations through to the shared lists.
-const RING: &str = "A thread-local ring stands in front of the lists and serves most allocations, so of a difference between \
-                    lists only a part is seen.";
-/// A storm is not what programs do.
-const WORST: &str = "The storm is the worst case, every thread on one shard, and no typical program.";
 /// What stands for cache-line bounces.
 const LINES: &str = "Cache-line fills would take hardware counters, which are not read here; CAS attempts are the measure, \
                      since each one asks for the head's line for itself.";
@@ -72,32 +79,32 @@ pub(super) static CLAIMS: &[Statement] = &[
     // Speed.
     Statement { id: "walk-1t", phase: "7.1", title: "Lock-free is slower than the mutexes even with one thread.",
         paper: "4.03 to 3.89 M/s, -3.5%, from the overhead of the atomics alone.",
-        place: LARSON_1, quantity: speed("lockfree-walk", "mutex"), range: SLOWER, caveat: RING },
+        place: LARSON_1, quantity: speed("lockfree-walk", "mutex"), range: SLOWER, caveat: "" },
     Statement { id: "walk-4t", phase: "7.1", title: "Lock-free is slower than the mutexes with four threads.",
         paper: "13.78 to 13.34 M/s, -3.2%.",
-        place: LARSON_4, quantity: speed("lockfree-walk", "mutex"), range: SLOWER, caveat: RING },
+        place: LARSON_4, quantity: speed("lockfree-walk", "mutex"), range: SLOWER, caveat: "" },
     Statement { id: "single-4t", phase: "7.1.1", title: "Repeated single pops are slower than the mutexes.",
         paper: "13.78 to 12.87 M/s, -6.6%.",
-        place: LARSON_4, quantity: speed("lockfree-single", "mutex"), range: SLOWER, caveat: RING },
+        place: LARSON_4, quantity: speed("lockfree-single", "mutex"), range: SLOWER, caveat: "" },
     Statement { id: "single-walk-4t", phase: "7.1.1", title: "32 simple CASes are slower than one complex one.",
         paper: "-3.5% against 7.1.",
-        place: LARSON_4, quantity: speed("lockfree-single", "lockfree-walk"), range: SLOWER, caveat: RING },
+        place: LARSON_4, quantity: speed("lockfree-single", "lockfree-walk"), range: SLOWER, caveat: "" },
     Statement { id: "single-walk-storm", phase: "7.1.1", title: "32 simple CASes are slower than one complex one under contention.",
         paper: "32 times the CAS contention weighs more than walking the chain again.",
-        place: Place::Storm, quantity: speed("lockfree-single", "lockfree-walk"), range: SLOWER, caveat: WORST },
+        place: Place::Storm, quantity: speed("lockfree-single", "lockfree-walk"), range: SLOWER, caveat: "" },
     // Why.
     Statement { id: "retries-larson", phase: "7.1", title: "Half of all CASes are retries, in its benchmark.",
         paper: "A CAS retry rate of 50% with 4 threads.",
-        place: LARSON_4, quantity: count(Figure::RetryRate, "lockfree-walk"), range: HALF, caveat: RING },
+        place: LARSON_4, quantity: count(Figure::RetryRate, "lockfree-walk"), range: HALF, caveat: "" },
     Statement { id: "retries-storm", phase: "7.1", title: "Half of all CASes are retries, where all threads share one list.",
         paper: "A CAS retry rate of 50%: 4 threads and 1 free list make contention inevitable.",
-        place: Place::Storm, quantity: count(Figure::RetryRate, "lockfree-walk"), range: HALF, caveat: WORST },
+        place: Place::Storm, quantity: count(Figure::RetryRate, "lockfree-walk"), range: HALF, caveat: "" },
     Statement { id: "walked-larson", phase: "7.1", title: "Walking again doubles the work, in its benchmark.",
         paper: "With a retry rate of 50% the chain of 32 blocks is walked twice.",
-        place: LARSON_4, quantity: count(Figure::WalkedPerKept, "lockfree-walk"), range: TWICE, caveat: RING },
+        place: LARSON_4, quantity: count(Figure::WalkedPerKept, "lockfree-walk"), range: TWICE, caveat: "" },
     Statement { id: "walked-storm", phase: "7.1", title: "Walking again doubles the work, where all threads share one list.",
         paper: "With a retry rate of 50% the chain of 32 blocks is walked twice.",
-        place: Place::Storm, quantity: count(Figure::WalkedPerKept, "lockfree-walk"), range: TWICE, caveat: WORST },
+        place: Place::Storm, quantity: count(Figure::WalkedPerKept, "lockfree-walk"), range: TWICE, caveat: "" },
     Statement { id: "attempts-walk", phase: "7.1", title: "A batch takes two CASes when it is one chain.",
         paper: "1 CAS, 2 attempts on average, 2 bounces of the head's cache line.",
         place: Place::Storm, quantity: count(Figure::Attempts, "lockfree-walk"), range: TWICE, caveat: LINES },
@@ -126,33 +133,33 @@ pub(super) static CLAIMS: &[Statement] = &[
     Statement { id: "locks-win", phase: "7.1", title: "Locks win where the critical section does significant work.",
         paper: "A mutex walks the chain once; lock-free walks it again. (It also says that lock-free wins under very high contention, of \
                 short sections.)",
-        place: Place::Storm, quantity: speed("lockfree-walk", "mutex"), range: SLOWER, caveat: WORST },
+        place: Place::Storm, quantity: speed("lockfree-walk", "mutex"), range: SLOWER, caveat: "" },
     Statement { id: "not-viable-larson", phase: "7.1.1", title: "Lock-free is not viable for the mid pool.",
         paper: "Both lock-free lists are slower than the mutexes, so sharing itself is taken to be at fault. Judged by a lock-free list \
                 whose unit is the whole batch, so that nobody walks and one CAS hands over 32 blocks.",
-        place: LARSON_4, quantity: speed("depot", "mutex"), range: SLOWER, caveat: RING },
+        place: LARSON_4, quantity: speed("depot", "mutex"), range: SLOWER, caveat: "" },
     Statement { id: "not-viable-storm", phase: "7.1.1", title: "Lock-free is not viable where all threads share one list.",
         paper: "As above, judged under the heaviest contention.",
-        place: Place::Storm, quantity: speed("depot", "mutex"), range: SLOWER, caveat: WORST },
+        place: Place::Storm, quantity: speed("depot", "mutex"), range: SLOWER, caveat: "" },
     // What it proposes.
     Statement { id: "a1-walk", phase: "A1", title: "Walking once wastes fewer walked blocks.",
         paper: "Walk the chain once, before the CAS loop, with versioned pointers.",
-        place: Place::Storm, quantity: ratio(Figure::WalkedPerKept, "walk-once", "lockfree-walk"), range: SLOWER, caveat: WORST },
+        place: Place::Storm, quantity: ratio(Figure::WalkedPerKept, "walk-once", "lockfree-walk"), range: SLOWER, caveat: "" },
     Statement { id: "a1-walk-4t", phase: "A1", title: "Walking once is faster than walking inside the CAS loop.",
         paper: "High impact.",
-        place: LARSON_4, quantity: speed("walk-once", "lockfree-walk"), range: FASTER, caveat: RING },
+        place: LARSON_4, quantity: speed("walk-once", "lockfree-walk"), range: FASTER, caveat: "" },
     Statement { id: "a1-walk-storm", phase: "A1", title: "Walking once is faster where all threads share one list.",
         paper: "High impact.",
-        place: Place::Storm, quantity: speed("walk-once", "lockfree-walk"), range: FASTER, caveat: WORST },
+        place: Place::Storm, quantity: speed("walk-once", "lockfree-walk"), range: FASTER, caveat: "" },
     Statement { id: "a1-small-4t", phase: "A1", title: "Batches of 4 are faster than batches of 32.",
         paper: "Or limit the batch to, say, 4 blocks, so that less is walked.",
-        place: LARSON_4, quantity: speed("small-batch", "lockfree-walk"), range: FASTER, caveat: RING },
+        place: LARSON_4, quantity: speed("small-batch", "lockfree-walk"), range: FASTER, caveat: "" },
     Statement { id: "a1-small-storm", phase: "A1", title: "Batches of 4 are faster where all threads share one list.",
         paper: "Or limit the batch to, say, 4 blocks, so that less is walked.",
-        place: Place::Storm, quantity: speed("small-batch", "lockfree-walk"), range: FASTER, caveat: WORST },
+        place: Place::Storm, quantity: speed("small-batch", "lockfree-walk"), range: FASTER, caveat: "" },
     Statement { id: "a1-gain", phase: "A1", title: "Lock-free, optimised, gains 10 to 15% on the mutexes.",
         paper: "+10 to 15%. The criterion allows 5 points.",
-        place: LARSON_4, quantity: speed("walk-once", "mutex"), range: Range::between(1.05, 1.2), caveat: RING },
+        place: LARSON_4, quantity: speed("walk-once", "mutex"), range: Range::between(1.05, 1.2), caveat: "" },
     Statement { id: "a2-1t", phase: "A2", title: "Relaxed orderings win with one thread.",
         paper: "Acquire and release are not free, even with one thread.",
         place: LARSON_1, quantity: speed("relaxed", "walk-once"), range: FASTER, caveat: ORDERINGS },
@@ -161,23 +168,23 @@ pub(super) static CLAIMS: &[Statement] = &[
         place: LARSON_4, quantity: speed("relaxed", "walk-once"), range: FASTER, caveat: ORDERINGS },
     Statement { id: "a3-4t", phase: "A3", title: "A mutex for batches mends the lock-free list.",
         paper: "CAS for single blocks, a mutex for batches: medium impact.",
-        place: LARSON_4, quantity: speed("hybrid", "lockfree-walk"), range: FASTER, caveat: RING },
+        place: LARSON_4, quantity: speed("hybrid", "lockfree-walk"), range: FASTER, caveat: "" },
     Statement { id: "c-4t", phase: "C", title: "Lock-free only for remote frees and single blocks is the best of both.",
         paper: "Mutex batches; remote-free stacks and single pushes without locks.",
-        place: LARSON_4, quantity: speed("targeted", "mutex"), range: FASTER, caveat: RING },
+        place: LARSON_4, quantity: speed("targeted", "mutex"), range: FASTER, caveat: "" },
     Statement { id: "b2-class", phase: "B2", title: "7 mutexes are faster than 56.",
         paper: "One lock a class, no shards, as an option.",
-        place: LARSON_4, quantity: speed("class-lock", "mutex"), range: FASTER, caveat: RING },
+        place: LARSON_4, quantity: speed("class-lock", "mutex"), range: FASTER, caveat: "" },
     Statement { id: "b2-global", phase: "B2", title: "One lock behind a lock-free fast path is faster than 56 mutexes.",
         paper: "A single global lock with an optimistic lock-free fast path, as an option.",
-        place: LARSON_4, quantity: speed("global-lock", "mutex"), range: FASTER, caveat: RING },
+        place: LARSON_4, quantity: speed("global-lock", "mutex"), range: FASTER, caveat: "" },
     Statement { id: "b1-gain", phase: "B1, MF2", title: "Pages that belong to one thread are worth +50%.",
         paper: "13.78 to 20.7 M/s, +50%. The criterion is 40% or more.",
         place: LARSON_4, quantity: speed("page", "mutex"), range: Range::above(1.4), caveat: "The mutexes measured here have a thread-local \
         ring in front, so there is less sharing left to take away." },
     Statement { id: "b1-sharing", phase: "B1, MF2", title: "Sharing is the bottleneck, not the kind of lock: pages win in the storm.",
         paper: "Eliminate sharing: no mutex, no lock-free list, no contention.",
-        place: Place::Storm, quantity: speed("page", "mutex"), range: FASTER, caveat: WORST },
+        place: Place::Storm, quantity: speed("page", "mutex"), range: FASTER, caveat: "" },
 ];
 
 #[cfg(test)]
@@ -281,15 +288,27 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_says_where_it_was_judged_and_what_the_machine_lacks() {
+    fn a_claim_says_where_it_was_judged() {
         let mut record = synthetic::record();
         record.report.machine.cores = 2;
-        let claim = verdict(&record, "walk-4t");
-        assert_eq!(claim.place, "larson, 4 threads");
-        assert!(claim.caveat.contains("Of the 4 threads at most 2 run at once"), "{}", claim.caveat);
+        assert_eq!(verdict(&record, "walk-4t").place, "larson, 4 threads");
         assert_eq!(verdict(&record, "retries-storm").place, "storm, 2 threads");
         record.report.machine.cores = 8;
-        assert_eq!(verdict(&record, "walk-4t").caveat, RING);
         assert_eq!(verdict(&record, "retries-storm").place, "storm, 4 threads");
+    }
+
+    #[test]
+    fn every_place_is_explained_once() {
+        let mut record = synthetic::record();
+        record.report.machine.cores = 2;
+        let told = places(&record.report);
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[1].starts_with("larson, 4 threads: the paper's benchmark"), "{}", told[1]);
+        assert!(told[1].contains("at most 2 run at once"), "{}", told[1]);
+        assert!(told[2].starts_with("storm, 2 threads: ") && !told[2].contains("at once"), "{}", told[2]);
+        record.report.machine.cores = 1;
+        assert!(places(&record.report)[1].contains("at most one runs at once"));
+        record.report.tables.clear();
+        assert!(places(&record.report).is_empty());
     }
 }

@@ -97,17 +97,19 @@ fn figures(analysis: &Analysis) -> Vec<Block> {
     for table in &report.tables {
         blocks.push(Block::Table(results::table(table)));
         let sentence = |row: &Row| row.sentence.clone();
-        blocks.push(Block::List(table.rows.iter().map(sentence).collect()));
+        blocks.push(Block::Remarks(table.rows.iter().map(sentence).collect()));
     }
     blocks
 }
 
 fn the_claims(analysis: &Analysis) -> Vec<Block> {
     let intro = "A claim is confirmed if the whole interval lies where its criterion says, refuted if no part of it does, and else \
-                 cannot be told here. larson is the paper's own benchmark; a storm is the case that it argues about, all threads on one \
-                 shard. They are different questions, and each claim says on which it is judged.";
-    let mut blocks =
-        vec![Block::Section { id: "claims", title: "Claim by claim" }, Block::Paragraph(intro.to_owned())];
+                 cannot be told here. Each is judged on one workload, and they are different questions:";
+    let mut blocks = vec![
+        Block::Section { id: "claims", title: "Claim by claim" },
+        Block::Paragraph(intro.to_owned()),
+        Block::List(analysis.places.clone()),
+    ];
     blocks.extend(analysis.claims.iter().cloned().map(|claim| Block::Claim(Box::new(claim))));
     blocks
 }

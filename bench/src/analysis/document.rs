@@ -17,6 +17,8 @@ pub(super) enum Block {
     Notice(String),
     /// Points of equal rank.
     List(Vec<String>),
+    /// What the counters show, a sentence a design.
+    Remarks(Vec<String>),
     /// What one types.
     Command(String),
     /// The verdict lines.

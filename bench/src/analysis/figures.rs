@@ -6,6 +6,7 @@
 use stormglass_allocator::StrategyId;
 
 use super::compare::pair;
+use super::judge::place;
 use super::words::{Unit, threads};
 use crate::report::{Report, Round, Row, Table};
 
@@ -41,6 +42,31 @@ impl Place {
                     })
             }
         }
+    }
+
+    /// What is to be kept in mind of a figure that was measured here; `None` if nothing was.
+    pub(super) fn mind(self, report: &Report) -> Option<String> {
+        let table = self.table(report).ok()?;
+        let what = match self {
+            Place::Larson(_) => {
+                "the paper's benchmark. A thread-local ring stands in front of the lists and serves most allocations, so of a \
+                 difference between lists only a part is seen."
+            }
+            Place::Storm => {
+                "the case that the paper argues about, every thread on one shard. It is the worst case, and no typical program."
+            }
+        };
+        let cores = report.machine.cores;
+        let crowded = if table.threads > cores {
+            let at_once = if cores == 1 { "one runs".to_owned() } else { format!("{cores} run") };
+            format!(
+                " Of its threads at most {at_once} at once on this machine: there is less contention than on as many cores, and a \
+                 thread that is suspended while it holds a lock makes others wait."
+            )
+        } else {
+            String::new()
+        };
+        Some(format!("{}: {what}{crowded}", place(table)))
     }
 
     /// In words, before anything is measured.

@@ -67,11 +67,12 @@ fn write_block(out: &mut String, block: &Block) {
         Block::Notice(text) => writeln!(out, "<p class=\"notice\" role=\"note\">{}</p>", escaped(text)),
         Block::Command(text) => writeln!(out, "<pre><code>{}</code></pre>", escaped(text)),
         Block::List(points) => {
-            out.push_str("<ul>\n");
-            for point in points {
-                let _ = writeln!(out, "<li>{}</li>", escaped(point));
-            }
-            writeln!(out, "</ul>")
+            write_list(out, "points", points);
+            Ok(())
+        }
+        Block::Remarks(points) => {
+            write_list(out, "remarks", points);
+            Ok(())
         }
         Block::Findings(lines) => {
             out.push_str("<ul class=\"findings\">\n");
@@ -101,6 +102,14 @@ fn write_block(out: &mut String, block: &Block) {
     };
 }
 
+fn write_list(out: &mut String, class: &str, points: &[String]) {
+    let _ = writeln!(out, "<ul class=\"{class}\">");
+    for point in points {
+        let _ = writeln!(out, "<li>{}</li>", escaped(point));
+    }
+    out.push_str("</ul>\n");
+}
+
 /// A verdict by word, sign and colour.
 fn badge(verdict: Verdict) -> String {
     let (class, sign) = match verdict {
@@ -114,12 +123,10 @@ fn badge(verdict: Verdict) -> String {
 
 fn write_table(out: &mut String, table: &Table) {
     let caption = escaped(&table.caption);
+    let _ = writeln!(out, "<div class=\"table\">\n<p class=\"caption\">{caption}</p>");
     // The box scrolls where the table is wider than the screen; the keyboard must reach it.
-    let _ = writeln!(
-        out,
-        "<div class=\"table\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\">\n<table>"
-    );
-    let _ = writeln!(out, "<caption>{caption}</caption>\n<thead><tr>");
+    let _ = writeln!(out, "<div class=\"scroll\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\">");
+    let _ = writeln!(out, "<table aria-label=\"{caption}\">\n<thead><tr>");
     let class = |align| if align == Align::Right { " class=\"number\"" } else { "" };
     for column in &table.columns {
         let _ = write!(out, "<th scope=\"col\"{}>{}</th>", class(column.align), escaped(&column.name));
@@ -136,7 +143,7 @@ fn write_table(out: &mut String, table: &Table) {
         }
         out.push_str("</tr>\n");
     }
-    out.push_str("</tbody>\n</table>\n</div>\n");
+    out.push_str("</tbody>\n</table>\n</div>\n</div>\n");
     for note in &table.notes {
         let _ = writeln!(out, "<p class=\"hint\">{}</p>", escaped(note));
     }

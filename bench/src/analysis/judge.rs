@@ -3,8 +3,6 @@
 //! Invariant: the interval decides, and nothing else. All of it where the claim says: confirmed; none of it: refuted; a
 //! part of it, or an interval of too few rounds: cannot tell here.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use super::claims::Statement;
@@ -126,8 +124,8 @@ impl Claim {
         let parts = [
             ("The paper", self.paper.clone()),
             ("Judged on", judged),
-            ("Criterion", format!("{} lies {}", self.what(), self.criterion)),
-            ("Why", self.why.clone()),
+            ("Criterion", format!("{} lies {}.", self.what(), self.criterion)),
+            ("Why", capital(&self.why)),
             ("Mind", self.caveat.clone()),
         ];
         parts.into_iter().filter(|(_, text)| !text.is_empty()).collect()
@@ -135,10 +133,10 @@ impl Claim {
 
     fn what(&self) -> &'static str {
         match self.unit {
-            Unit::Change => "the change",
-            Unit::Share => "the share",
-            Unit::Times => "the ratio",
-            Unit::Number | Unit::Ticks => "the figure",
+            Unit::Change => "The change",
+            Unit::Share => "The share",
+            Unit::Times => "The ratio",
+            Unit::Number | Unit::Ticks => "The figure",
         }
     }
 
@@ -152,6 +150,11 @@ impl Claim {
         let found = if self.interval.is_some() { &self.measured } else { self.why.trim_end_matches('.') };
         format!("{} ({}: {found})", self.title.trim_end_matches('.'), self.place)
     }
+}
+
+fn capital(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// Judges one statement.
@@ -171,13 +174,12 @@ pub(super) fn judge(statement: &Statement, record: &Record) -> Claim {
         }
         Err(reason) => (Verdict::CannotTell, format!("{reason}."), "not measured".to_owned()),
     };
-    let table = table.ok();
     Claim {
         id: statement.id.to_owned(),
         phase: statement.phase.to_owned(),
         title: statement.title.to_owned(),
         paper: statement.paper.to_owned(),
-        place: table.map_or_else(|| statement.place.words(), place),
+        place: table.map_or_else(|_| statement.place.words(), place),
         quantity: statement.quantity.words(),
         criterion,
         above: Some(statement.range.low).filter(|limit| limit.is_finite()),
@@ -187,7 +189,7 @@ pub(super) fn judge(statement: &Statement, record: &Record) -> Claim {
         interval: found.ok(),
         measured,
         why,
-        caveat: caveat(statement, table, report.machine.cores),
+        caveat: statement.caveat.to_owned(),
     }
 }
 
@@ -215,23 +217,6 @@ fn reason(verdict: Verdict, interval: &Interval, unit: Unit, criterion: &str) ->
             )
         }
     }
-}
-
-/// What limits the figure: what the statement says of it, and threads that cannot run at once.
-fn caveat(statement: &Statement, table: Option<&Table>, cores: usize) -> String {
-    let mut caveat = statement.caveat.to_owned();
-    if let Some(table) = table.filter(|t| t.threads > cores) {
-        let space = if caveat.is_empty() { "" } else { " " };
-        // Writing to a string cannot fail.
-        let at_once = if cores == 1 { "one runs" } else { &format!("{cores} run") };
-        let _ = write!(
-            caveat,
-            "{space}Of the {} at most {at_once} at once on this machine: there is less contention than on as many cores, and \
-             who is suspended while it holds a lock makes others wait.",
-            threads(table.threads)
-        );
-    }
-    caveat
 }
 
 #[cfg(test)]

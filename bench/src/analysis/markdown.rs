@@ -27,7 +27,9 @@ fn write_block(out: &mut String, block: &Block) {
         Block::Heading(text) => writeln!(out, "### {}", escaped(text)),
         Block::Paragraph(text) => writeln!(out, "{}", escaped(text)),
         Block::Notice(text) => writeln!(out, "> **Note:** {}", escaped(text)),
-        Block::List(points) => points.iter().try_for_each(|point| writeln!(out, "- {}", escaped(point))),
+        Block::List(points) | Block::Remarks(points) => {
+            points.iter().try_for_each(|point| writeln!(out, "- {}", escaped(point)))
+        }
         Block::Command(text) => writeln!(out, "    {}", one_line(text)),
         Block::Findings(lines) => lines
             .iter()

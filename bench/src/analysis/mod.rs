@@ -46,6 +46,8 @@ pub struct Analysis {
     pub record: Record,
     /// What the reader must know before anything else.
     pub notices: Vec<String>,
+    /// What the places are where claims are judged.
+    pub places: Vec<String>,
     /// The paper's claims, judged.
     pub claims: Vec<Claim>,
     /// Which design is the fastest on which workload.
@@ -58,6 +60,7 @@ impl Analysis {
     pub fn of(record: Record) -> Analysis {
         Analysis {
             notices: notices::notices(&record),
+            places: claims::places(&record.report),
             claims: claims(&record),
             winners: winners::winners(&record.report),
             record,

@@ -2,10 +2,10 @@
 
 use super::document::{Column, Table};
 use super::judge::place;
-use super::words::number;
+use super::words::{Unit, number};
 use crate::report::{self, Row};
 use crate::retries::Depth;
-use crate::table::{change, notes, rate};
+use crate::table::{notes, rate};
 
 /// What the columns of the tables mean.
 pub(super) const LEGEND: [&str; 8] = [
@@ -33,7 +33,7 @@ pub(super) fn table(table: &report::Table) -> Table {
             Column::numbers("CASes a batch"),
             Column::numbers("CAS failures a batch"),
             Column::numbers("walked / kept"),
-            Column::numbers("contended"),
+            Column::numbers("locks contended"),
             Column::numbers("lock wait, s/s"),
             Column::numbers("retries p50"),
             Column::numbers("p99"),
@@ -50,10 +50,10 @@ fn cells(row: &Row, baseline: &str) -> Vec<String> {
     let m = &row.measures;
     let dash = || "-".to_owned();
     let figure = |value: Option<f64>| value.map_or_else(dash, number);
-    let share = |value: Option<f64>| value.map_or_else(dash, |v| format!("{:.1}%", v * 100.0));
+    let share = |value: Option<f64>| value.map_or_else(dash, |v| Unit::Share.write(v));
     let depth = |depth: Option<Depth>| depth.map_or_else(dash, |d| d.to_string());
     let change = match &row.ratio {
-        Some(ratio) => change(ratio).replace('%', ""),
+        Some(ratio) => Unit::Change.interval(ratio).replace('%', ""),
         None if row.design == baseline => "baseline".to_owned(),
         None => dash(),
     };
@@ -62,7 +62,7 @@ fn cells(row: &Row, baseline: &str) -> Vec<String> {
     let retries = row.retries.as_ref();
     vec![
         row.design.clone(),
-        row.paper.clone(),
+        row.paper.trim_start_matches("Phase ").to_owned(),
         rate(row.median_ops_per_second),
         change,
         figure(attempts),
@@ -73,7 +73,7 @@ fn cells(row: &Row, baseline: &str) -> Vec<String> {
         depth(retries.and_then(|r| r.quantile(0.5))),
         depth(retries.and_then(|r| r.quantile(0.99))),
         depth(retries.and_then(crate::retries::Retries::deepest)),
-        share(m.ring_hit_ratio),
+        m.ring_hit_ratio.map_or_else(dash, |v| format!("{:.1}%", v * 100.0)),
         // A clock without a fixed rate counts 0 nanoseconds.
         m.slow_path_nanoseconds_per_batch.filter(|n| *n > 0.0).map_or_else(dash, time),
     ]
@@ -98,7 +98,7 @@ mod tests {
         let storm = table(record.report.tables.last().expect("storm"));
         assert_eq!(storm.caption, "storm, 4 threads, 5 x 0.8 s");
         let mutex = &storm.rows[0];
-        assert_eq!(mutex[3..9].join(" "), "baseline - - - 30.0% 0.60");
+        assert_eq!(mutex[3..9].join(" "), "baseline - - - 30% 0.60");
         assert_eq!(mutex[9..12].join(" "), "- - -");
         let single = &storm.rows[2];
         assert_eq!(single[9..12].join(" "), "0 1 >4");

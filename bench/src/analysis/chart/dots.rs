@@ -16,7 +16,7 @@ const TOP: f64 = 8.0;
 /// Below the rows: the ticks and the unit.
 const BOTTOM: f64 = 40.0;
 /// Least distance of two ticks.
-const APART: f64 = 42.0;
+const APART: f64 = 37.0;
 
 struct Dot<'a> {
     name: &'a str,
@@ -66,9 +66,11 @@ pub(crate) fn failures(table: &Table) -> Option<Chart> {
     let (low, high) = (low.max(1e-6).log10().floor(), high.min(1e6).log10().ceil().max(1.0));
     let axis = LogAxis::new((10_f64.powf(low), 10_f64.powf(high)), (PLOT.0 + 34.0, PLOT.1));
     let at = |value: f64| if value > 0.0 { axis.at(value) } else { zero };
-    let decades: Vec<f64> = (low as i32..=high as i32).map(|power| 10_f64.powi(power)).collect();
+    let mut powers: Vec<i32> = (low as i32..=high as i32).collect();
+    powers.sort_by_key(|power| power.abs());
+    let decades: Vec<f64> = powers.into_iter().map(|power| 10_f64.powi(power)).collect();
     let mut ticks: Vec<(f64, String)> =
-        axis.ticks(&decades, 30.0).into_iter().map(|t| (axis.at(t), t.to_string())).collect();
+        axis.ticks(&decades, APART).into_iter().map(|t| (axis.at(t), power_of_ten(t))).collect();
     ticks.push((zero, "0".to_owned()));
     let title = place(table);
     let told = dots.iter().map(|d| format!("{} {}", d.name, Unit::Number.interval(&d.interval)));
@@ -77,6 +79,11 @@ pub(crate) fn failures(table: &Table) -> Option<Chart> {
     let unit = "failed CASes of pops for each batch";
     let plot = Plot { axis_at: &at, write: &number, ticks: &ticks, zero, unit };
     (!dots.is_empty()).then(|| draw(&dots, &plot, title, description))
+}
+
+/// Short enough for a tick.
+fn power_of_ten(value: f64) -> String {
+    if value < 0.01 { format!("{value:.0e}") } else { value.to_string() }
 }
 
 fn failure_dot(row: &Row) -> Option<Dot<'_>> {
@@ -135,6 +142,11 @@ mod tests {
         let chart = failures(storm).expect("designs with CASes");
         assert!(chart.description.contains("lockfree-single 26.0 [26.0, 26.0]"), "{}", chart.description);
         assert!(!chart.description.contains("mutex"), "it pops without a CAS");
+    }
+
+    #[test]
+    fn powers_of_ten_are_short() {
+        assert_eq!([1e-6, 0.01, 1.0, 1e6].map(power_of_ten), ["1e-6", "0.01", "1", "1000000"]);
     }
 
     #[test]

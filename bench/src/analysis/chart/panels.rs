@@ -33,8 +33,10 @@ pub(crate) fn throughputs(report: &Report, workload: &str) -> Vec<Chart> {
 }
 
 fn throughput(tables: &[&Table], designs: &[&str], own: &str, most: f64) -> Chart {
-    let step = (X.1 - X.0) / (tables.len().max(2) - 1) as f64;
-    let x = |i: usize| X.0 + step * i as f64;
+    // Off the axis, so that the first point's labels do not touch the axis' own.
+    let first = X.0 + 8.0;
+    let step = (X.1 - first) / (tables.len().max(2) - 1) as f64;
+    let x = |i: usize| first + step * i as f64;
     let y = |rate: f64| Y.1 - if most > 0.0 { rate / most * (Y.1 - Y.0) } else { 0.0 };
     let line = |design: &str| -> Vec<(f64, f64)> {
         let row = |t: &&Table| t.rows.iter().find(|r| r.design == design).map(|r| r.median_ops_per_second);

@@ -8,6 +8,8 @@ const WIDTH: f64 = 340.0;
 const HEIGHT: f64 = 46.0;
 const X: (f64, f64) = (8.0, 332.0);
 const BAND: (f64, f64) = (4.0, 26.0);
+/// Distance of two limits below which their labels would touch.
+const CLOSE: f64 = 56.0;
 
 /// The strip; `None` of a claim without a figure.
 pub(crate) fn strip(claim: &Claim) -> Option<String> {
@@ -22,12 +24,14 @@ pub(crate) fn strip(claim: &Claim) -> Option<String> {
     let mut svg = Svg::new(WIDTH, HEIGHT);
     svg.rect("strip", (X.0, BAND.0), X.1 - X.0, BAND.1 - BAND.0);
     svg.rect("claimed", (from, BAND.0), to - from, BAND.1 - BAND.0);
-    for limit in &limits {
+    for (i, limit) in limits.iter().enumerate() {
         let x = axis.at(*limit);
         svg.line("limit", (x, BAND.0), (x, BAND.1 + 3.0));
         let anchor = match x {
             x if x < X.0 + 30.0 => Anchor::Start,
             x if x > X.1 - 30.0 => Anchor::End,
+            // Two that stand close turn away from each other.
+            _ if limits.len() == 2 && to - from < CLOSE => [Anchor::End, Anchor::Start][i],
             _ => Anchor::Middle,
         };
         svg.text("tick", (x, BAND.1 + 15.0), anchor, &claim.unit.limit(*limit));
