@@ -112,7 +112,7 @@ impl<'p> Ledger<'p> {
 fn round(run: &Measurement) -> Round {
     let delta = Counted::pooled(&run.counted);
     let measures = delta.map_or_else(Measures::default, |d| d.measures(Select::ALL));
-    Round { ops_per_second: run.ops_per_second, measures }
+    Round { ops_per_second: run.ops_per_second, measures, others: run.others }
 }
 
 #[cfg(test)]

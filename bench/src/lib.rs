@@ -11,6 +11,7 @@ mod ledger;
 mod machine;
 mod measure;
 mod measurement;
+mod neighbours;
 mod plan;
 mod progress;
 mod random;

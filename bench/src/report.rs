@@ -86,6 +86,9 @@ pub struct Round {
     pub ops_per_second: f64,
     /// What the counters say of this run alone.
     pub measures: Measures,
+    /// Share of the machine's time that other programs took meanwhile, 0 to 1; `None` if nobody knows.
+    #[serde(default)]
+    pub others: Option<f64>,
 }
 
 impl Report {

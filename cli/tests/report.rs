@@ -59,8 +59,11 @@ fn a_report_is_three_files_and_is_written_again_as_it_was() {
     assert!(round["ops_per_second"].as_f64() > Some(0.0), "{round}");
     assert!(round["measures"]["attempts_per_batch"].as_f64() > Some(0.0), "{round}");
     let claims = json["claims"].as_array().expect("claims");
-    assert!(claims.iter().all(|c| c["verdict"] == "cannot tell here"), "two rounds decide nothing");
-    assert!(claims.iter().any(|c| c["why"].as_str().is_some_and(|w| w.contains("a verdict takes 90%"))));
+    assert!(
+        claims.iter().all(|c| c["verdict"] == "cannot tell here"),
+        "two rounds decide nothing, nor does a busy machine"
+    );
+    assert!(claims.iter().any(|c| c["why"].as_str().is_some_and(|w| w.contains("a verdict takes"))));
     let page = read(&first.join("report.html"));
     assert!(page.ends_with("</html>\n") && !page.contains("an earlier report"));
     assert_eq!(fs::read_dir(&first).expect("a directory").count(), 3, "no draft is left");

@@ -4,9 +4,9 @@ use super::Analysis;
 use super::calendar::date;
 use super::chart;
 use super::document::{Block, Column, Document, Table};
-use super::judge::Verdict;
+use super::judge::{Verdict, place};
 use super::words::{Unit, count, list, threads};
-use super::{paper, results};
+use super::{paper, quiet, results};
 use crate::report::Row;
 
 /// The report of an analysis.
@@ -168,13 +168,18 @@ fn method(analysis: &Analysis) -> Vec<Block> {
         Some(rate) => format!("tick counter {:.0} MHz", rate / 1e6),
         None => "tick counter without a known fixed rate".to_owned(),
     };
-    let load = match c.load {
-        Some(load) => format!("load before it began {load:.2}"),
-        None => "load before it began not known".to_owned(),
+    let others = |t: &crate::report::Table| {
+        let share = quiet::others(t).map_or_else(|| "not known".to_owned(), |share| Unit::Share.write(share));
+        format!("{} {share}", place(t))
     };
+    let others: Vec<String> = report.tables.iter().map(others).collect();
     let facts = vec![
-        format!("Machine: {}; {}; {machine}; {ticks}; {load}.", report.machine.line(), c.architecture),
+        format!("Machine: {}; {}; {machine}; {ticks}.", report.machine.line(), c.architecture),
         format!("stormglass {}, begun {}.", report.version, date(c.began)),
+        format!(
+            "Share of the machine's time that other programs took, median over the runs: {}.",
+            others.join("; ")
+        ),
         format!("{} of {} planned finished.", count(c.finished_runs, "run"), c.planned_runs),
     ];
     let how = [
@@ -182,7 +187,8 @@ fn method(analysis: &Analysis) -> Vec<Block> {
          always in the same order (A B C, A B C), so that what drifts slowly touches both runs of a pair alike.",
         "A ratio is taken within a round. Its interval is an order statistic: if each round falls above the true median with \
          probability one half, the smallest and the largest of 5 enclose it with 93.75%, of 6 with 96.9%. No distribution is assumed. A \
-         verdict takes 90%.",
+         verdict takes 90%, and a machine of whose time other programs took less than a fifth: on a busier one the threads that should \
+         meet are kept apart.",
         "So many intervals are not all right: of 30 at 96.9%, one is expected to miss. A single surprising verdict is a reason to \
          measure again.",
         "Counts are read from shared memory at both ends of the timed part, as the sidecar reads them.",

@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::claims::Statement;
+use super::quiet;
 use super::record::Record;
 use super::words::{Unit, count, threads};
 use crate::report::Table;
@@ -168,6 +169,9 @@ pub(super) fn judge(statement: &Statement, record: &Record) -> Claim {
         interval(&values).ok_or_else(|| "nothing was measured".to_owned())
     });
     let (verdict, why, measured) = match &found {
+        Ok(interval) if let Some(share) = table.as_ref().ok().and_then(|t| quiet::busy(t)) => {
+            (Verdict::CannotTell, quiet::reason(share), unit.interval(interval))
+        }
         Ok(interval) => {
             let verdict = statement.range.judge(interval);
             (verdict, reason(verdict, interval, unit, &criterion), unit.interval(interval))

@@ -20,6 +20,7 @@ mod markdown;
 mod notices;
 mod paper;
 mod plan;
+mod quiet;
 mod record;
 mod results;
 mod svg;

@@ -1,9 +1,9 @@
 //! What the reader must know before any figure.
 
+use super::judge::place;
+use super::quiet;
 use super::record::Record;
-
-/// Load for each core from which the machine counts as busy.
-const BUSY: f64 = 0.25;
+use super::words::list;
 
 /// The notices, the most important first. An injected delay, once a report can have one, belongs at the very top: with it
 /// nothing here is a property of the machine.
@@ -23,11 +23,14 @@ pub(super) fn notices(record: &Record) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let cores = record.report.machine.cores;
-    if let Some(load) = c.load.filter(|load| *load > BUSY * cores as f64) {
+    let busy: Vec<String> =
+        record.report.tables.iter().filter(|t| quiet::busy(t).is_some()).map(place).collect();
+    if !busy.is_empty() {
         notices.push(format!(
-            "The machine was busy: in the minute before, {load:.1} threads wanted its {cores} cores. What ran beside the \
-             measurement widens its intervals, and threads that should have met were kept apart."
+            "The machine was busy: other programs took more than {:.0}% of its time during {}. On these nothing is judged, because \
+             threads that should have met were kept apart. Measure again on a quiet machine.",
+            quiet::MOST * 100.0,
+            list(&busy)
         ));
     }
     match record.report.problems.len() {
@@ -49,17 +52,18 @@ mod tests {
         assert!(notices(&record).is_empty());
         record.conditions.interrupted = true;
         record.conditions.finished_runs = 7;
-        record.conditions.load = Some(1.5);
+        for round in record.report.tables[4].rows.iter_mut().flat_map(|row| row.rounds.iter_mut().flatten()) {
+            round.others = Some(0.5);
+        }
         record.report.problems.push("stopped after 7 of 300 runs".into());
         let found = notices(&record);
         assert_eq!(
             found[0],
             "This report was interrupted: it holds the 7 of 300 planned runs that were finished."
         );
-        assert!(
-            found[1]
-                .starts_with("The machine was busy: in the minute before, 1.5 threads wanted its 2 cores.")
-        );
+        assert!(found[1].starts_with(
+            "The machine was busy: other programs took more than 20% of its time during storm, 4 threads."
+        ));
         assert!(found[2].starts_with("One thing went wrong"));
     }
 }

@@ -78,6 +78,7 @@ pub(super) fn throughput(report: &Report) -> Table {
              (-3.2%) and tables the second; of 7.1.1 12.98 (-5.8%) and 12.76 (-7.4%) and tables their mean. Two runs of the \
              same code thus lie almost as far apart as the effect is large, and no interval can be given of it."
                 .to_owned(),
+            "Runs here are shorter, and more; --seconds 10 repeats the paper's length.".to_owned(),
             "It had expected +10% with 1 thread and +15 to 25% with 4.".to_owned(),
         ],
     }

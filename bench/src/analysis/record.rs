@@ -38,8 +38,6 @@ pub struct Conditions {
     pub planned_runs: usize,
     /// Runs that finished.
     pub finished_runs: usize,
-    /// Threads that wanted to run, on average over the minute before it began; `None` where that cannot be read.
-    pub load: Option<f64>,
     /// Rate of the tick counter by which the slow path is timed; `None` where it has no fixed one.
     pub ticks_per_second: Option<f64>,
     /// Whether the processor says that a hypervisor runs it; `None` where it cannot be asked.
@@ -58,7 +56,6 @@ impl Conditions {
             interrupted: false,
             planned_runs: plan.steps().len(),
             finished_runs: 0,
-            load: fs::read_to_string("/proc/loadavg").ok().and_then(|text| load(&text)),
             ticks_per_second: tick_rate(Clock::calibrate()),
             virtual_machine: fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| hypervisor(&text)),
             architecture: std::env::consts::ARCH.to_owned(),
@@ -105,11 +102,6 @@ fn tick_rate(clock: Clock) -> Option<f64> {
     }
 }
 
-/// The first number of `/proc/loadavg`.
-fn load(loadavg: &str) -> Option<f64> {
-    loadavg.split_whitespace().next()?.parse().ok()
-}
-
 /// Whether the processor's flags name a hypervisor; `None` if it says no flags.
 fn hypervisor(cpuinfo: &str) -> Option<bool> {
     let flags = cpuinfo.lines().find(|line| line.starts_with("flags"))?;
@@ -138,12 +130,6 @@ mod tests {
             error(r#"{"format": 2}"#),
             "speaks report format 2, and this stormglass reads 1: use the stormglass that wrote it"
         );
-    }
-
-    #[test]
-    fn the_load_is_the_first_number() {
-        assert_eq!(load("0.52 0.84 1.10 2/345 6789\n"), Some(0.52));
-        assert_eq!(load(""), None);
     }
 
     #[test]

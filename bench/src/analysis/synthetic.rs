@@ -49,7 +49,6 @@ pub(super) fn record() -> Record {
         interrupted: false,
         planned_runs: 300,
         finished_runs: 300,
-        load: Some(0.25),
         ticks_per_second: Some(2e9),
         virtual_machine: Some(true),
         architecture: "x86_64".into(),
@@ -93,7 +92,10 @@ fn row(design: &(&str, &str, f64, f64, Option<f64>), workload: &str, threads: us
             buckets: vec![900, 90, 9, 0, u64::from(n > 50.0)],
             sum: 110,
         }),
-        rounds: runs.iter().map(|&ops_per_second| Some(Round { ops_per_second, measures })).collect(),
+        rounds: runs
+            .iter()
+            .map(|&ops_per_second| Some(Round { ops_per_second, measures, others: Some(0.02) }))
+            .collect(),
         runs,
     }
 }
