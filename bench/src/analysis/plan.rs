@@ -43,13 +43,14 @@ pub struct ReportWishes {
 /// A sentence that says which wish cannot be fulfilled and why.
 pub fn plan(wishes: &ReportWishes, cores: usize) -> Result<Plan, String> {
     let (seconds, rounds) = if wishes.quick { (QUICK_SECONDS, QUICK_ROUNDS) } else { (SECONDS, ROUNDS) };
+    let designs = if wishes.designs.is_empty() { StrategyId::ALL.to_vec() } else { wishes.designs.clone() };
     let mut plan: Option<Plan> = None;
     for name in ["larson", "storm"] {
         let workload = workload::named(name)?;
         for threads in threads(workload, wishes, cores) {
             let part = Plan::new(&Wishes {
                 workloads: vec![workload],
-                designs: wishes.designs.clone(),
+                designs: designs.clone(),
                 threads: Some(threads),
                 seconds: Some(wishes.seconds.unwrap_or(seconds)),
                 rounds: Some(wishes.rounds.unwrap_or(rounds)),

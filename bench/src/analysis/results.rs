@@ -62,7 +62,7 @@ fn cells(row: &Row, baseline: &str) -> Vec<String> {
     let retries = row.retries.as_ref();
     vec![
         row.design.clone(),
-        row.paper.trim_start_matches("Phase ").to_owned(),
+        row.paper.trim_start_matches("Phase ").trim_start_matches("option ").to_owned(),
         rate(row.median_ops_per_second),
         change,
         figure(attempts),
