@@ -1,19 +1,19 @@
 // Opens the page in a real browser while the benchmark runs, and checks that it shows the storm's numbers: the grid, the
-// time lines, the table. Usage: node page.js URL OUT-DIRECTORY BROWSER
+// time lines, the table. Usage: node page.js URL OUT-DIRECTORY BROWSER START (when stormglass was started, ms since 1970)
 'use strict';
 const assert = require('node:assert');
 const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 const { chromium } = require('playwright-core');
 
-const [url, out, browserName] = process.argv.slice(2);
+const [url, out, browserName, started] = process.argv.slice(2);
 const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync'];
 
 async function main() {
   const executablePath = execFileSync('which', [browserName], { encoding: 'utf8' }).trim();
   const browser = await chromium.launch({ executablePath, args: QUIET });
-  const page = await browser.newPage({ viewport: { width: 1440, height: 1400 } });
+  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
   const complaints = [];
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(String(error)));
@@ -24,7 +24,7 @@ async function main() {
   const start = Date.now();
   await page.goto(url);
   await page.waitForFunction(() => Number(document.body.dataset.frames) > 0, null, { timeout: 10000 });
-  console.log(`first frame ${Date.now() - start} ms after the request`);
+  console.log(`first frame ${Date.now() - start} ms after the request, ${Date.now() - Number(started)} ms after the start`);
 
   const first = Number(await page.evaluate(() => document.body.dataset.frames));
   await page.waitForTimeout(3000);
@@ -45,20 +45,47 @@ async function main() {
     [...document.querySelectorAll('#timelines [data-series]')].every((el) => Number(el.dataset.points) > 5),
   null, { timeout: 20000 });
 
-  // The results grow run by run; wait for the last one.
-  await page.waitForFunction(() => {
-    const rows = [...document.querySelectorAll('#results tr[data-design]')];
-    return rows.length >= 6;
-  }, null, { timeout: 90000 });
-  const rows = await page.$$eval('#results tr[data-design]', (all) => all.map((row) => ({
-    design: row.dataset.design,
-    ...Object.fromEntries([...row.querySelectorAll('td[data-column]')].map((td) => [td.dataset.column, td.dataset.value])),
+  // Look at the storm while it rages, as a user does who opens the page at once.
+  await page.screenshot({ path: path.join(out, 'page-storm.png') });
+
+  // The results grow run by run; when the last one is in, the page says so and shows the stormiest workload.
+  await page.waitForSelector('#progress.done', { timeout: 90000 });
+  await page.waitForFunction(() => [...document.querySelectorAll('#grids section[data-strategy]')].every((card) =>
+    card.dataset.workload.startsWith('storm') && card.dataset.live === 'false'), null, { timeout: 15000 });
+  const frame = await page.evaluate(async () => (await fetch('/api/snapshot')).json());
+  const storm = frame.results.tables.find((table) => table.workload === 'storm');
+  assert.strictEqual(frame.results.tables.length, 2, 'a table for each workload');
+
+  // The table says what the report says, design by design.
+  for (const row of storm.rows) {
+    const shown = await page.$eval(`#results tr[data-design="${row.design}"]`, (tr) =>
+      Object.fromEntries([...tr.querySelectorAll('td[data-column]')].map((td) => [td.dataset.column, td.dataset.value])));
+    assert.strictEqual(Number(shown.median), row.median_ops_per_second, `${row.design}: throughput`);
+    assert.strictEqual(shown.failures_per_batch, String(row.measures.failures_per_batch ?? ''), `${row.design}: failures`);
+    assert.strictEqual(shown.sentence, row.sentence);
+  }
+
+  // The grid of each design says what the snapshot says of that process, and only the shard that was fought over is hot.
+  const cards = await page.$$eval('#grids section[data-strategy]', (all) => all.map((card) => ({
+    strategy: card.dataset.strategy,
+    pid: Number(/pid (\d+)/.exec(card.querySelector('.facts').textContent)[1]),
+    cells: [...card.querySelectorAll('[role="gridcell"]')].map((c) => [c.dataset.class, c.dataset.shard, c.dataset.value]),
   })));
-  console.log(JSON.stringify(rows, null, 1));
-  const single = rows.find((row) => row.design === 'lockfree-single');
-  const walk = rows.find((row) => row.design === 'lockfree-walk');
-  const numbers = (row) => Object.values(row).map(Number).filter((n) => Number.isFinite(n));
-  assert(numbers(single).length >= 3 && numbers(walk).length >= 3, 'the table carries numbers');
+  for (const card of cards) {
+    const process = frame.processes.find((p) => p.pid === card.pid);
+    for (const [cls, shard, value] of card.cells) {
+      const cell = process.grid.cas_failures_per_second[frame.classes.indexOf(cls)][frame.shards.indexOf(shard)];
+      assert.strictEqual(value, String(cell ?? ''), `${card.strategy}, class ${cls}, shard ${shard}`);
+      if (Number(value) > 0) assert.deepStrictEqual([cls, shard], ['8192', '3'], `${card.strategy} is hot elsewhere`);
+    }
+  }
+  const failures = (design) => storm.rows.find((row) => row.design === design).measures.failures_per_batch;
+  for (const { design, measures } of storm.rows) {
+    console.log(`storm, ${design}: ${measures.failures_per_batch} failed CASes a batch, ` +
+      `${measures.walked_per_kept} walked a block kept, ${measures.lock_wait_ratio} s/s lock wait`);
+  }
+  assert(failures('lockfree-single') > failures('lockfree-walk'), 'single pops fail more CASes a batch than walks do');
+  assert(failures('lockfree-walk') > 0 && failures('mutex') === 0);
 
   await page.screenshot({ path: path.join(out, 'page-light.png'), fullPage: true });
   await page.emulateMedia({ colorScheme: 'dark' });

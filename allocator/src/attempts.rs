@@ -6,7 +6,7 @@ use stormglass_telemetry::Op;
 
 use crate::seam;
 use crate::site::Site;
-use crate::versioned::{Lost, Seen, VersionedHead};
+use crate::versioned::{Lost, Orderings, Seen, VersionedHead};
 
 /// The attempts of one operation. Counted when dropped, so that no path out of a loop forgets it.
 pub(crate) struct Attempts<'a> {
@@ -22,10 +22,24 @@ impl<'a> Attempts<'a> {
         Attempts { site, op, made: 0, failures: 0, aba_averted: 0 }
     }
 
-    /// One attempt on a versioned head.
-    pub(crate) fn replace(&mut self, head: &VersionedHead, seen: Seen, top: Option<u32>) -> bool {
-        seam::reached(self.site.at);
-        let outcome = head.replace(seen, top);
+    /// One attempt to take what lies above `rest` off a versioned head.
+    pub(crate) fn take<O: Orderings>(
+        &mut self,
+        head: &VersionedHead<O>,
+        seen: Seen,
+        rest: Option<u32>,
+    ) -> bool {
+        seam::reached(self.site);
+        self.judge(head.take(seen, rest))
+    }
+
+    /// One attempt to put `first` on a versioned head.
+    pub(crate) fn put<O: Orderings>(&mut self, head: &VersionedHead<O>, seen: Seen, first: u32) -> bool {
+        seam::reached(self.site);
+        self.judge(head.put(seen, first))
+    }
+
+    fn judge(&mut self, outcome: Result<(), Lost>) -> bool {
         if outcome == Err(Lost::VersionAlone) {
             self.aba_averted += 1;
         }

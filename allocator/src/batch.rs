@@ -18,10 +18,12 @@ impl Batch {
         Batch { numbers: [0; BATCH], len: 0 }
     }
 
+    #[cfg(not(loom))]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
+    #[cfg(not(loom))]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -38,6 +40,11 @@ impl Batch {
     pub(crate) fn pop(&mut self) -> Option<Block> {
         self.len = self.len.checked_sub(1)?;
         Some(Block::claim(self.numbers[self.len]))
+    }
+
+    /// The numbers of its blocks, in the order in which they were pushed.
+    pub(crate) fn numbers(&self) -> &[u32] {
+        &self.numbers[..self.len]
     }
 
     /// Links all blocks into a chain; none if the batch is empty.

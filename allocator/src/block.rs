@@ -57,6 +57,17 @@ impl Chain {
         Chain { first: block.0, last: self.last, len: self.len + 1 }
     }
 
+    /// The numbers of its blocks, first to last. A block's link is read before its number is given out.
+    pub(crate) fn numbers(&self, links: &Links) -> impl Iterator<Item = u32> {
+        // The last block's link means nothing until the chain is pushed: its length says where it ends.
+        core::iter::successors(Some(self.first), |&number| links.next(number)).take(self.len as usize)
+    }
+
+    /// Its first and its last block.
+    pub(crate) fn ends(&self) -> (u32, u32) {
+        (self.first, self.last)
+    }
+
     pub(crate) fn first(&self) -> u32 {
         self.first
     }

@@ -18,6 +18,10 @@ pub enum PoolError {
     },
     /// The home shard does not exist.
     NoSuchShard(usize),
+    /// What the segment says of an injected delay is not what the pool is to inject.
+    Unmarked,
+    /// A delay is to be injected, and the processor's tick counter does not run at one rate.
+    NoTicks,
     /// The thread got no counters.
     Claim(stormglass_telemetry::ClaimError),
 }
@@ -37,6 +41,14 @@ impl fmt::Display for PoolError {
                     stormglass_telemetry::schema::SHARDS - 1
                 )
             }
+            PoolError::Unmarked => f.write_str(
+                "the segment and the pool disagree on the delay that is injected: give `Identity::injected` the text of \
+                 `PoolConfig::inject`",
+            ),
+            PoolError::NoTicks => f.write_str(
+                "no delay can be injected here: this processor's tick counter does not run at one rate, so that no delay \
+                 could be timed by it",
+            ),
             PoolError::Claim(error) => error.fmt(f),
         }
     }

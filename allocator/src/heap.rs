@@ -72,6 +72,7 @@ impl<'p> Heap<'p> {
             links: self.pool.region.links(),
             counters: self.slot.shard(at.class.index(), at.shard),
             clock: self.pool.clock,
+            delay: self.pool.delay(at),
         }
     }
 
@@ -125,9 +126,8 @@ impl<'p> Heap<'p> {
             batch.push(Block::claim(region.number(address, class)));
         });
         counters.ring_spilled_blocks.add(batch.len() as u64);
-        let Some(chain) = batch.into_chain(region.links()) else { return };
         let site = self.site(self.home(class));
-        with_shards!(&self.pool.strategy, shards => shards.spill(chain, site));
+        with_shards!(&self.pool.strategy, shards => shards.spill(batch, site));
     }
 
     /// Slow because another shard's cache line is written.

@@ -21,10 +21,13 @@ mod batch;
 mod block;
 mod error;
 mod free_list;
+mod futex;
 // What needs a real mapping or a real thread-local world is not there under loom: the models in models.rs take the
 // protocols one by one.
 #[cfg(not(loom))]
 mod heap;
+mod inbox;
+mod injection;
 mod links;
 mod lock;
 mod mask;
@@ -54,6 +57,7 @@ pub use error::{PoolError, UnknownStrategy};
 pub use free_list::StrategyId;
 #[cfg(not(loom))]
 pub use heap::Heap;
+pub use injection::{Injection, InjectionError};
 #[cfg(not(loom))]
 pub use pool::{Pool, PoolConfig};
 pub use size_class::{Class, MAX_SIZE};

@@ -7,9 +7,11 @@ use core::cell::UnsafeCell;
 
 use stormglass_telemetry::clock;
 
+use crate::free_list::Patience;
+use crate::futex::Futex;
 use crate::seam;
 use crate::site::Site;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::Ordering;
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -20,7 +22,7 @@ const SPINS: u32 = if cfg!(loom) { 1 } else { 100 };
 
 /// A value behind a counted lock.
 pub(crate) struct Lock<T> {
-    state: AtomicU32,
+    state: Futex,
     value: UnsafeCell<T>,
 }
 
@@ -29,7 +31,7 @@ unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
     pub(crate) fn new(value: T) -> Lock<T> {
-        Lock { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+        Lock { state: Futex::new(FREE), value: UnsafeCell::new(value) }
     }
 
     /// Waits for the lock and runs `f` under it.
@@ -44,8 +46,18 @@ impl<T> Lock<T> {
         self.hold(site, f);
     }
 
+    /// Runs `f` under the lock, unless somebody holds it and the caller has no patience.
+    pub(crate) fn with_patience(&self, patience: Patience, site: Site<'_>, f: impl FnOnce(&mut T)) {
+        match patience {
+            Patience::Wait => self.with(site, f),
+            Patience::Try => {
+                self.try_with(site, f);
+            }
+        }
+    }
+
     /// Runs `f` under the lock if nobody holds it.
-    pub(crate) fn try_with(&self, site: Site<'_>, f: impl FnOnce(&mut T)) -> bool {
+    fn try_with(&self, site: Site<'_>, f: impl FnOnce(&mut T)) -> bool {
         if !self.try_acquire() {
             site.counters.lock_try_failures.add(1);
             return false;
@@ -56,7 +68,7 @@ impl<T> Lock<T> {
 
     fn hold(&self, site: Site<'_>, f: impl FnOnce(&mut T)) {
         let start = clock::ticks();
-        seam::reached(site.at);
+        seam::reached(site);
         // SAFETY: the state was moved from FREE to held by this thread and is not yet released, so no other reference
         // to the value exists.
         f(unsafe { &mut *self.value.get() });
@@ -85,35 +97,14 @@ impl<T> Lock<T> {
         site.counters.lock_spins.add(u64::from(SPINS));
         // Acquire: pairs with the Release in `release`. Who has waited must assume that others still sleep.
         while self.state.swap(SLEEPERS, Ordering::Acquire) != FREE {
-            sleep(&self.state);
+            self.state.sleep_on(SLEEPERS);
         }
     }
 
     fn release(&self) {
         // Release: pairs with the Acquire of the next holder.
         if self.state.swap(FREE, Ordering::Release) == SLEEPERS {
-            wake_one(&self.state);
+            self.state.wake_one();
         }
     }
 }
-
-#[cfg(not(loom))]
-fn sleep(state: &AtomicU32) {
-    use rustix::thread::futex;
-    // Returns at once if the state is no longer SLEEPERS; every other outcome is handled by the caller's loop.
-    let _ = futex::wait(state, futex::Flags::PRIVATE, SLEEPERS, None);
-}
-
-#[cfg(not(loom))]
-fn wake_one(state: &AtomicU32) {
-    // Cannot fail on a word of our own.
-    let _ = rustix::thread::futex::wake(state, rustix::thread::futex::Flags::PRIVATE, 1);
-}
-
-#[cfg(loom)]
-fn sleep(_state: &AtomicU32) {
-    loom::thread::yield_now();
-}
-
-#[cfg(loom)]
-fn wake_one(_state: &AtomicU32) {}

@@ -2,21 +2,23 @@
 //! the CAS, or inside a lock.
 //!
 //! Tests step in here and let another thread's whole operation happen, so that an interleaving is scripted rather than
-//! hoped for. Outside tests nothing is here.
+//! hoped for. Outside tests nothing is here but a delay that a user asked for (injection.rs).
 
+#[cfg(all(test, not(loom)))]
 use crate::site::ShardId;
+use crate::site::Site;
 
 /// Called by every design at its seam.
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "nothing is left of it outside tests")]
-pub(crate) fn reached(at: ShardId) {
-    #[cfg(test)]
-    script::play(at);
-    #[cfg(not(test))]
-    let _ = at;
+#[allow(clippy::inline_always, reason = "one branch is left of it outside tests")]
+pub(crate) fn reached(site: Site<'_>) {
+    #[cfg(all(test, not(loom)))]
+    script::play(site.at);
+    site.delay.pass();
 }
 
-#[cfg(test)]
+// A model plays every interleaving and needs no script.
+#[cfg(all(test, not(loom)))]
 pub(crate) mod script {
     use std::cell::RefCell;
     use std::collections::VecDeque;
@@ -25,7 +27,10 @@ pub(crate) mod script {
 
     type Step = Box<dyn FnOnce()>;
 
+    type Hook = std::rc::Rc<dyn Fn()>;
+
     thread_local! {
+        static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
         static STEPS: RefCell<VecDeque<Option<Step>>> = const { RefCell::new(VecDeque::new()) };
     }
 
@@ -34,18 +39,27 @@ pub(crate) mod script {
         STEPS.with_borrow_mut(|s| s.extend(steps));
     }
 
+    /// What happens at every seam of this thread from now on that has no step of its own; nothing for `None`.
+    pub(crate) fn always(hook: Option<Hook>) {
+        HOOK.set(hook);
+    }
+
     /// Whether every step was played.
     pub(crate) fn is_done() -> bool {
         STEPS.with_borrow(VecDeque::is_empty)
     }
 
     pub(super) fn play(_at: ShardId) {
-        // The borrow ends before the step runs, because the step reaches seams of its own.
-        let step = STEPS.with_borrow_mut(VecDeque::pop_front).flatten();
-        if let Some(step) = step {
+        // The borrow ends before the step runs, and nothing is left to be played, because the step reaches seams of its own.
+        if let Some(step) = STEPS.with_borrow_mut(VecDeque::pop_front) {
             let rest = STEPS.take();
-            step();
+            if let Some(step) = step {
+                step();
+            }
             STEPS.set(rest);
+        } else if let Some(hook) = HOOK.take() {
+            hook();
+            HOOK.set(Some(hook));
         }
     }
 }

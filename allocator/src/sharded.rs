@@ -26,9 +26,11 @@ struct Shard<L> {
 }
 
 /// All shards of all classes under one design.
-pub(crate) struct Sharded<L> {
+pub(crate) struct Sharded<L: FreeList> {
     shards: [[Shard<L>; SHARDS]; CLASSES],
     masks: [Padded<Mask>; CLASSES],
+    /// What the lists share beyond their shard.
+    shared: L::Shared,
 }
 
 impl<L: FreeList> Default for Sharded<L> {
@@ -37,6 +39,7 @@ impl<L: FreeList> Default for Sharded<L> {
         Sharded {
             shards: core::array::from_fn(|_| core::array::from_fn(|_| shard())),
             masks: core::array::from_fn(|_| Padded(Mask::empty())),
+            shared: L::Shared::default(),
         }
     }
 }
@@ -75,10 +78,14 @@ impl<L: FreeList> Sharded<L> {
         batch
     }
 
-    /// Puts a chain on its shard's list.
-    pub(crate) fn spill(&self, chain: Chain, site: Site<'_>) {
-        let op = if chain.len() == 1 { Op::Push } else { Op::BatchPush };
-        self.add(chain, op, site);
+    /// Puts what a ring gives up on its shard's list.
+    pub(crate) fn spill(&self, batch: Batch, site: Site<'_>) {
+        if batch.is_empty() {
+            return;
+        }
+        let op = if batch.len() == 1 { Op::Push } else { Op::BatchPush };
+        self.shard(site.at).list.0.push_batch(&self.shared, batch, op, site);
+        self.mask(site.at).name(site.at.shard);
     }
 
     /// Hands a block to the shard that it belongs to.
@@ -88,13 +95,13 @@ impl<L: FreeList> Sharded<L> {
     }
 
     fn add(&self, chain: Chain, op: Op, site: Site<'_>) {
-        self.shard(site.at).list.0.push_chain(chain, op, site);
+        self.shard(site.at).list.0.push_chain(&self.shared, chain, op, site);
         self.mask(site.at).name(site.at.shard);
     }
 
     fn pop(&self, site: Site<'_>, patience: Patience, batch: &mut Batch) {
         let before = batch.len();
-        self.shard(site.at).list.0.pop_batch(batch, patience, site);
+        self.shard(site.at).list.0.pop_batch(&self.shared, batch, patience, site);
         let taken = batch.len() - before;
         if taken > 0 {
             site.counters.refills.add(1);

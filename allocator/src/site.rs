@@ -3,6 +3,7 @@
 use stormglass_telemetry::ShardCounters;
 use stormglass_telemetry::clock::Clock;
 
+use crate::injection::Delay;
 use crate::links::Links;
 use crate::size_class::Class;
 
@@ -21,4 +22,6 @@ pub(crate) struct Site<'a> {
     /// The calling thread's own counters of this shard.
     pub(crate) counters: &'a ShardCounters,
     pub(crate) clock: Clock,
+    /// What a user wants to be lost at the seam (seam.rs); nothing, unless asked for.
+    pub(crate) delay: Delay,
 }

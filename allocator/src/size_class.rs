@@ -28,6 +28,7 @@ const BY_KIB: [u8; MAX_SIZE / 1024] = {
 
 /// `ceil(2^32 / bytes)`: multiplying by it and shifting divides any offset in a page exactly, because offsets and
 /// sizes are below 2^20 and 2^16 (Granlund and Montgomery, PLDI 1994).
+#[cfg(not(loom))]
 const RECIPROCAL: [u64; CLASSES] = {
     let mut table = [0; CLASSES];
     let mut class = 0;
@@ -73,6 +74,7 @@ impl Class {
     }
 
     /// Which block of its page an offset in bytes lies in.
+    #[cfg(not(loom))]
     #[inline]
     pub(crate) const fn block_in_page(self, offset: usize) -> usize {
         ((offset as u64 * RECIPROCAL[self.0 as usize]) >> 32) as usize

@@ -4,14 +4,16 @@
 //! when it gives the block back. A block that is handed out twice loses one of its stamps.
 #![cfg(not(loom))]
 
+mod sums;
+
 use std::collections::HashSet;
 use std::ptr::NonNull;
 use std::sync::mpsc;
 use std::thread;
 
 use stormglass_allocator::{Class, MAX_SIZE, Pool, PoolConfig, StrategyId};
-use stormglass_telemetry::schema::{CLASS_BYTES, SHARDS};
-use stormglass_telemetry::{Metric, Op, Segment, Select, Snapshot, Writer};
+use stormglass_telemetry::{Metric, Select, Writer};
+use sums::snapshot;
 
 /// Deterministic and good enough to choose sizes and victims (Steele, Lea, Flood, OOPSLA 2014: SplitMix64).
 struct Random(u64);
@@ -74,15 +76,13 @@ fn each_strategy(test: impl Fn(StrategyId)) {
 fn watched(config: PoolConfig) -> (tempfile::TempDir, Pool) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let directory = stormglass_telemetry::Directory::at(dir.path().join("segments"));
-    let identity =
-        stormglass_telemetry::Identity { strategy: config.strategy.name(), workload: "conformance" };
+    let identity = stormglass_telemetry::Identity {
+        strategy: config.strategy.name(),
+        workload: "conformance",
+        ..stormglass_telemetry::Identity::default()
+    };
     let writer = Writer::create(&directory, &identity).expect("a segment");
     (dir, Pool::new(config, writer).expect("a pool"))
-}
-
-fn snapshot(pool: &Pool) -> Snapshot {
-    let path = pool.writer().path().expect("a segment");
-    Segment::open(path).and_then(|segment| segment.snapshot()).expect("readable")
 }
 
 #[test]
@@ -230,71 +230,7 @@ fn churn(strategy: StrategyId, home: Option<usize>) {
         }
         late
     });
-    check_sums(strategy, &pool, (THREADS * STEPS) as u64, frees);
-}
-
-/// What must hold of the counters once all threads are gone and all blocks are back.
-fn check_sums(strategy: StrategyId, pool: &Pool, allocations: u64, frees: u64) {
-    let snapshot = snapshot(pool);
-    let sum = |metric, select| snapshot.counts.sum(metric, select).expect("own metric");
-    let all = |metric| sum(metric, Select::ALL);
-
-    assert_eq!(all(Metric::RingHits) + all(Metric::RingMisses), allocations, "hits + misses = allocations");
-    assert_eq!(
-        all(Metric::RingReturns) + all(Metric::RingSpills) + all(Metric::RemoteFrees),
-        frees,
-        "returns + spills + remote frees = frees"
-    );
-    assert_eq!(allocations, frees);
-    assert_eq!(snapshot.live_bytes(), Some(0));
-    assert!(all(Metric::RemoteDrainedBlocks) <= all(Metric::RemoteFrees));
-    for (class, _) in CLASS_BYTES.iter().enumerate() {
-        let of = |metric| sum(metric, Select::ALL.class(class));
-        assert_eq!(
-            of(Metric::RingRefilledBlocks),
-            of(Metric::RefilledBlocks),
-            "what leaves the shards reaches rings"
-        );
-        // Everything that came into a ring (refills, returns, freed blocks that spilled others) left it (hits, misses,
-        // spills): all heaps are gone.
-        assert_eq!(
-            of(Metric::RingRefilledBlocks) + of(Metric::RingReturns) + of(Metric::RingSpills),
-            of(Metric::RingHits) + of(Metric::RingMisses) + of(Metric::RingSpilledBlocks),
-            "rings are empty"
-        );
-    }
-    let locked = all(Metric::LockAcquisitions) > 0;
-    for class in 0..CLASS_BYTES.len() {
-        for shard in 0..SHARDS {
-            let at = Select::ALL.class(class).shard(shard);
-            let attempts = sum(Metric::CasAttempts, at);
-            let failures = sum(Metric::CasFailures, at);
-            let retries = snapshot.counts.histogram(Metric::CasRetries, at).expect("own metric");
-            assert_eq!(retries.sum, failures, "retries are failures");
-            assert!(attempts >= failures + retries.buckets[0]);
-            assert!(sum(Metric::AbaAverted, at) <= failures);
-            let walked = sum(Metric::WalkBlocksKept, at);
-            if locked {
-                assert_eq!(walked, 0, "a lock walks no CAS loop");
-                let hold = snapshot.counts.histogram(Metric::LockHold, at).expect("own metric");
-                assert_eq!(hold.count(), sum(Metric::LockAcquisitions, at));
-                let wait = snapshot.counts.histogram(Metric::LockWait, at).expect("own metric");
-                assert_eq!(wait.count(), sum(Metric::LockContended, at));
-            } else {
-                assert_eq!(walked, sum(Metric::RefilledBlocks, at), "kept blocks = blocks refilled");
-                assert_eq!(sum(Metric::LockAcquisitions, at), 0);
-            }
-        }
-    }
-    // A pop that succeeded took one batch (walk) or one block (single); failures come on top.
-    let succeeded =
-        |op| sum(Metric::CasAttempts, Select::ALL.op(op)) - sum(Metric::CasFailures, Select::ALL.op(op));
-    match strategy {
-        StrategyId::Mutex => assert_eq!(succeeded(Op::BatchPop) + succeeded(Op::Pop), 0),
-        StrategyId::LockfreeWalk => assert_eq!(succeeded(Op::BatchPop), all(Metric::Refills)),
-        StrategyId::LockfreeSingle => assert_eq!(succeeded(Op::Pop), all(Metric::RefilledBlocks)),
-    }
-    assert_eq!(succeeded(Op::RemotePush), all(Metric::RemoteFrees));
+    sums::check(strategy, &pool, (THREADS * STEPS) as u64, frees);
 }
 
 #[test]
@@ -307,41 +243,38 @@ fn all_threads_on_one_shard_lose_none_and_every_sum_holds() {
     each_strategy(|strategy| churn(strategy, Some(3)));
 }
 
+/// Threads that each test of many short lives starts at a time.
+const PARALLEL: usize = 4;
+
+/// Generations of threads that are born and killed; `STORMGLASS_GENERATIONS` makes a long run by hand of it.
+fn generations() -> u64 {
+    std::env::var("STORMGLASS_GENERATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(500)
+}
+
 #[test]
-fn thousands_of_threads_leave_every_block_behind() {
+fn thousands_of_threads_leave_every_block_behind_and_every_sum_holds() {
     each_strategy(|strategy| {
         let (_dir, pool) = watched(PoolConfig { strategy, ..PoolConfig::default() });
         let mut carried: Vec<Stamped> = Vec::new();
         let mut random = Random(7);
-        for generation in 0..500_u64 {
-            // Each generation frees what the last one left and leaves something itself.
+        let mut allocations = 0;
+        for generation in 0..generations() {
+            // Each generation frees what the last one left and leaves something itself; how many blocks and of which sizes is
+            // random, so that rings end empty, short, and full.
             let pool = &pool;
             let left = std::mem::take(&mut carried);
             let seed = random.next();
             carried = thread::scope(|scope| {
-                let threads: Vec<_> = split(left, 4)
+                let threads: Vec<_> = split(left, PARALLEL)
                     .into_iter()
                     .enumerate()
                     .map(|(id, mine)| {
-                        scope.spawn(move || {
-                            let mut random = Random(seed ^ id as u64);
-                            let mut heap = pool.heap().expect("a heap");
-                            for stamped in mine {
-                                // SAFETY: left to us by a thread that has ended; checked, freed once.
-                                unsafe { heap.free(stamped.check()) };
-                            }
-                            (0..20)
-                                .map(|i| {
-                                    let size = 16 + random.below(MAX_SIZE - 16);
-                                    let stamp = generation << 16 | (id as u64) << 8 | i;
-                                    Stamped::write(heap.alloc(size).expect("memory"), size, stamp)
-                                })
-                                .collect::<Vec<_>>()
-                        })
+                        scope.spawn(move || short_life(pool, mine, generation << 8 | id as u64, seed))
                     })
                     .collect();
                 threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
             });
+            allocations += carried.len() as u64;
         }
         let mut heap = pool.heap().expect("a heap");
         for stamped in carried {
@@ -349,9 +282,62 @@ fn thousands_of_threads_leave_every_block_behind() {
             unsafe { heap.free(stamped.check()) };
         }
         drop(heap);
-        let snapshot = snapshot(&pool);
-        assert_eq!(snapshot.threads_started, 2001);
-        assert_eq!(snapshot.live_bytes(), Some(0));
+        assert_eq!(snapshot(&pool).threads_started, generations() * PARALLEL as u64 + 1);
+        sums::check(strategy, &pool, allocations, allocations);
+    });
+}
+
+/// Frees what was left to it, and leaves blocks itself.
+fn short_life(pool: &Pool, left: Vec<Stamped>, id: u64, seed: u64) -> Vec<Stamped> {
+    let mut random = Random(seed ^ id);
+    let mut heap = pool.heap().expect("a heap");
+    for stamped in left {
+        // SAFETY: left to us by a thread that has ended; checked, freed once.
+        unsafe { heap.free(stamped.check()) };
+    }
+    // Most leave a few blocks, of sizes that are spread or all alike.
+    let blocks = if random.below(8) == 0 { random.below(150) } else { random.below(20) };
+    let span = if random.below(2) == 0 { MAX_SIZE - 16 } else { 2048 - 16 };
+    (0..blocks)
+        .map(|i| {
+            let size = 16 + random.below(span);
+            Stamped::write(heap.alloc(size).expect("memory"), size, id << 16 | i as u64)
+        })
+        .collect()
+}
+
+/// Threads that exit leave short magazines behind; whoever needs many blocks merges them, and they do not come back.
+#[test]
+fn fragments_of_batches_are_merged_by_who_comes_next() {
+    each_strategy(|strategy| {
+        let (_dir, pool) = watched(PoolConfig { strategy, home: Some(0), ..PoolConfig::default() });
+        let size = Class::all().next().expect("a class").bytes();
+        let mut heaps: Vec<_> = (0..64).map(|_| pool.heap().expect("a heap")).collect();
+        // Each heap gives back a block of its own and ends: one block a magazine, where a design has such.
+        let mut owner = pool.heap().expect("a heap");
+        for heap in &mut heaps {
+            let block = owner.alloc(size).expect("memory");
+            // SAFETY: from this pool, freed once.
+            unsafe { heap.free(block) };
+        }
+        drop(heaps);
+        let blocks_per_refill = |heap: &mut stormglass_allocator::Heap<'_>| {
+            let of = |metric| snapshot(&pool).counts.sum(metric, Select::ALL).expect("own metric");
+            let before = (of(Metric::RefilledBlocks), of(Metric::Refills));
+            let held: Vec<_> = (0..320).map(|_| heap.alloc(size).expect("memory")).collect();
+            let after = (of(Metric::RefilledBlocks), of(Metric::Refills));
+            for block in held {
+                // SAFETY: from this pool, freed once.
+                unsafe { heap.free(block) };
+            }
+            (after.0 - before.0) as f64 / (after.1 - before.1) as f64
+        };
+        let (first, second) = (blocks_per_refill(&mut owner), blocks_per_refill(&mut owner));
+        if strategy == StrategyId::Depot {
+            assert!(first < 6.0, "64 of the blocks lay alone: {first} blocks a refill");
+        }
+        let full = if strategy == StrategyId::SmallBatch { 4.0 } else { 32.0 };
+        assert!(second > 0.9 * full, "{strategy}: {second} blocks a refill");
     });
 }
 

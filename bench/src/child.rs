@@ -42,6 +42,7 @@ impl Children {
 /// The arguments that make a child measure `request`, as the command line reads them.
 pub fn arguments(request: &Request) -> Vec<OsString> {
     let s = &request.shape;
+    let inject = request.inject.map(|injection| ("--inject", injection.to_string()));
     [
         ("--workload", request.workload.name().to_owned()),
         ("--design", request.design.name().to_owned()),
@@ -54,6 +55,7 @@ pub fn arguments(request: &Request) -> Vec<OsString> {
         ("--seed", s.seed.to_string()),
     ]
     .into_iter()
+    .chain(inject)
     .flat_map(|(option, value)| [OsString::from(option), OsString::from(value)])
     .collect()
 }
@@ -147,7 +149,7 @@ mod tests {
     fn request() -> Request {
         let workload = workload::named("larson").expect("listed");
         let shape = crate::shape::Shape { seconds: 0.01, ..workload.shape() };
-        Request { workload, design: StrategyId::LockfreeWalk, shape }
+        Request { workload, design: StrategyId::LockfreeWalk, shape, inject: None }
     }
 
     /// A child that runs a shell script instead; the request's arguments are the script's `$1`, `$2`, ...

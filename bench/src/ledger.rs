@@ -49,10 +49,15 @@ impl<'p> Ledger<'p> {
             machine: self.machine.clone(),
             command: self.command.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            injected: self.injected(),
             progress,
             tables: (0..self.runs.len()).filter_map(|bout| self.table(bout)).collect(),
             problems: self.problems.clone(),
         }
+    }
+
+    fn injected(&self) -> Option<String> {
+        self.plan.inject.map(|injection| injection.to_string())
     }
 
     fn table(&self, bout: usize) -> Option<Table> {
@@ -87,12 +92,14 @@ impl<'p> Ledger<'p> {
             Some(sum(Metric::RefilledBlocks)? as f64 / refills as f64)
         });
         let id = self.plan.designs[design];
+        let injected = self.injected();
         let facts = Facts {
             design: id.name(),
             baseline: self.plan.designs[baseline].name(),
             ratio: ratio.as_ref(),
             measures: &measures,
             batch,
+            injected: injected.as_deref(),
         };
         Some(Row {
             design: id.name().to_owned(),
@@ -158,6 +165,25 @@ mod tests {
         assert_eq!(table.rows[1].runs, [50.0, 999.0]);
         assert_eq!(table.rows[0].rounds.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
         assert_eq!(table.rows[1].rounds[1].map(|r| r.ops_per_second), Some(999.0));
+    }
+
+    #[test]
+    fn an_injected_delay_is_in_the_report_and_in_every_sentence() {
+        let inject = "class=8192,shard=3,delay=500ns".parse().ok();
+        let workloads = vec![crate::workload::named("storm").expect("listed")];
+        let plan = Plan::new(&Wishes { workloads, inject, ..Wishes::default() }).expect("a plan");
+        let mut ledger = Ledger::new(&plan, machine(), String::new());
+        let steps = plan.steps();
+        assert!(steps.iter().all(|s| s.request.inject == inject));
+        for step in &steps {
+            ledger.enter(step, run(100));
+        }
+        let json = serde_json::to_value(ledger.report(None)).expect("plain values");
+        assert_eq!(json["injected"], "class=8192,shard=3,delay=500ns");
+        for row in json["tables"][0]["rows"].as_array().expect("rows") {
+            let sentence = row["sentence"].as_str().expect("a sentence");
+            assert!(sentence.contains(" (delay injected: class=8192,shard=3,delay=500ns) "), "{sentence}");
+        }
     }
 
     #[test]

@@ -6,13 +6,13 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use stormglass_allocator::{Pool, PoolConfig, PoolError, StrategyId};
+use stormglass_allocator::{Injection, Pool, PoolConfig, PoolError, StrategyId};
 use stormglass_telemetry::{Directory, Identity, ReadError, Segment, Snapshot, Writer};
 
 use crate::measurement::{Counted, Measurement};
 use crate::neighbours::Usage;
 use crate::shape::Shape;
-use crate::workload::{Meter, Trouble, Workload};
+use crate::workload::{Meter, Trouble, Workload, reach};
 
 /// What to measure.
 #[derive(Clone, Copy, Debug)]
@@ -23,12 +23,26 @@ pub struct Request {
     pub design: StrategyId,
     /// How large and how long.
     pub shape: Shape,
+    /// A delay to inject.
+    pub inject: Option<Injection>,
+}
+
+impl Request {
+    /// Whether it can be measured.
+    ///
+    /// # Errors
+    /// A sentence that says what cannot be.
+    pub fn check(&self) -> Result<(), String> {
+        self.workload.check(&self.shape)?;
+        self.inject.map_or(Ok(()), |injection| reach::check(self.workload, &self.shape, injection))
+    }
 }
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let s = if self.shape.threads == 1 { "" } else { "s" };
-        write!(f, "{}, {}, {} thread{s}", self.workload.name(), self.design, self.shape.threads)
+        write!(f, "{}, {}, {} thread{s}", self.workload.name(), self.design, self.shape.threads)?;
+        self.inject.map_or(Ok(()), |injection| write!(f, ", delay injected: {injection}"))
     }
 }
 
@@ -69,7 +83,8 @@ impl std::error::Error for MeasureError {}
 pub fn measure(request: &Request, directory: &Directory) -> Result<Measurement, MeasureError> {
     let s = &request.shape;
     let name = format!("{} {}T", request.workload.name(), s.threads);
-    let identity = Identity { strategy: request.design.name(), workload: &name };
+    let injected = request.inject.map_or_else(String::new, |injection| injection.to_string());
+    let identity = Identity { strategy: request.design.name(), workload: &name, injected: &injected };
     let (writer, warning) = match Writer::create(directory, &identity) {
         Ok(writer) => (writer, None),
         Err(error) => (Writer::detached(), Some(format!("this run cannot be watched: {error}"))),
@@ -79,8 +94,12 @@ pub fn measure(request: &Request, directory: &Directory) -> Result<Measurement, 
         Some(Err(error)) => return Err(MeasureError::Read(error)),
         None => None,
     };
-    let config =
-        PoolConfig { strategy: request.design, home: request.workload.home(), ..PoolConfig::default() };
+    let config = PoolConfig {
+        strategy: request.design,
+        home: request.workload.home(),
+        inject: request.inject,
+        ..PoolConfig::default()
+    };
     let pool = Pool::new(config, writer).map_err(MeasureError::Pool)?;
     let mut meter = Span::new(segment.as_ref());
     let operations = request.workload.run(&pool, s, &mut meter).map_err(MeasureError::Workload)?;

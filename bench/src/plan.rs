@@ -4,11 +4,11 @@
 //! runs of a pair are as close in time as they can be, and whatever drifts slowly (heat, neighbours on the machine) touches
 //! both alike.
 
-use stormglass_allocator::StrategyId;
+use stormglass_allocator::{Injection, StrategyId};
 
 use crate::measure::Request;
 use crate::shape::Shape;
-use crate::workload::{self, Workload};
+use crate::workload::{self, Workload, reach};
 
 /// One workload in one shape, under every design of the plan.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,8 @@ pub struct Plan {
     pub bouts: Vec<Bout>,
     /// The designs, in the order of their turns.
     pub designs: Vec<StrategyId>,
+    /// A delay that is injected into every run.
+    pub inject: Option<Injection>,
 }
 
 /// One run of a plan.
@@ -48,7 +50,7 @@ pub struct Step {
 pub struct Wishes {
     /// Only these workloads; all if empty.
     pub workloads: Vec<&'static dyn Workload>,
-    /// Only these designs; all if empty.
+    /// Only these designs; those that the paper tried if empty.
     pub designs: Vec<StrategyId>,
     /// Threads of every workload.
     pub threads: Option<usize>,
@@ -66,6 +68,8 @@ pub struct Wishes {
     pub life: Option<usize>,
     /// Seed.
     pub seed: Option<u64>,
+    /// A delay to inject into every run.
+    pub inject: Option<Injection>,
     /// The paper's own lengths: 10 seconds, and larson with 1 and with 4 threads.
     pub full: bool,
 }
@@ -91,18 +95,24 @@ impl Plan {
         if !(1..=MOST_ROUNDS).contains(&rounds) {
             return Err(format!("--rounds {rounds} is out of range: it takes 1 to {MOST_ROUNDS}"));
         }
-        let designs =
-            if wishes.designs.is_empty() { StrategyId::ALL.to_vec() } else { unique(&wishes.designs) };
+        let designs = if wishes.designs.is_empty() {
+            StrategyId::PAPER_TRIED.to_vec()
+        } else {
+            unique(&wishes.designs)
+        };
         let all = workload::ALL.to_vec();
         let workloads = if wishes.workloads.is_empty() { all } else { wishes.workloads.clone() };
         let mut bouts = Vec::new();
         for workload in workloads {
             for shape in shapes(workload, wishes) {
                 workload.check(&shape)?;
+                if let Some(injection) = wishes.inject {
+                    reach::check(workload, &shape, injection)?;
+                }
                 bouts.push(Bout { workload, shape, rounds });
             }
         }
-        Ok(Plan { bouts, designs })
+        Ok(Plan { bouts, designs, inject: wishes.inject })
     }
 
     /// Every run, in order.
@@ -111,7 +121,12 @@ impl Plan {
         for (bout, b) in self.bouts.iter().enumerate() {
             for round in 0..b.rounds {
                 for (design, &strategy) in self.designs.iter().enumerate() {
-                    let request = Request { workload: b.workload, design: strategy, shape: b.shape };
+                    let request = Request {
+                        workload: b.workload,
+                        design: strategy,
+                        shape: b.shape,
+                        inject: self.inject,
+                    };
                     steps.push(Step { bout, round, design, request });
                 }
             }
@@ -196,7 +211,8 @@ mod tests {
         let plan = Plan::new(&Wishes::default()).expect("a plan");
         assert_eq!(plan.bouts.len(), workload::ALL.len());
         assert_eq!(plan.bouts[0].workload.name(), "storm");
-        assert!(plan.seconds() <= 28.0 * StrategyId::ALL.len() as f64 / 3.0, "{} s", plan.seconds());
+        assert_eq!(plan.designs, StrategyId::PAPER_TRIED);
+        assert!(plan.seconds() <= 28.0, "{} s", plan.seconds());
     }
 
     #[test]
@@ -222,11 +238,16 @@ mod tests {
             error(Wishes { threads: Some(0), ..Wishes::default() }),
             "--threads 0 is out of range: it takes 1 to 64"
         );
+        let unfelt = error(Wishes { inject: "class=2048,delay=1us".parse().ok(), ..Wishes::default() });
+        assert!(
+            unfelt.starts_with("--inject class=2048,shard=*,delay=1us would never be felt: storm"),
+            "{unfelt}"
+        );
     }
 
     proptest! {
         #[test]
-        fn every_design_runs_once_in_every_round(rounds in 1_usize..20, designs in 1_usize..=3) {
+        fn every_design_runs_once_in_every_round(rounds in 1_usize..20, designs in 1..=StrategyId::ALL.len()) {
             let wishes = Wishes {
                 rounds: Some(rounds), designs: StrategyId::ALL[..designs].to_vec(), ..Wishes::default()
             };

@@ -90,6 +90,7 @@ mod tests {
             machine: Machine { cpu: "Z80".into(), cores: 2, memory_bytes: 1, kernel: "6".into() },
             command: String::new(),
             version: String::new(),
+            injected: None,
             progress: Some(Progress { done: 2, of: 30, current: "storm, mutex, 2 threads".into() }),
             tables: vec![],
             problems: vec![],

@@ -19,6 +19,9 @@ pub struct Report {
     pub command: String,
     /// Version of stormglass.
     pub version: String,
+    /// The delay that was injected into every run; not serialised when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub injected: Option<String>,
     /// How far it is; `None` when it is finished.
     pub progress: Option<Progress>,
     /// One table for each workload.

@@ -30,6 +30,8 @@ pub struct Facts<'a> {
     pub measures: &'a Measures,
     /// Mean blocks in a batch, as counted.
     pub batch: Option<f64>,
+    /// The delay that was injected into its runs.
+    pub injected: Option<&'a str>,
 }
 
 /// What the counters show, in one sentence.
@@ -50,7 +52,9 @@ pub fn sentence(facts: &Facts<'_>) -> String {
         }
     };
     let compared = comparison(facts.ratio, facts.baseline).map_or_else(String::new, |c| format!("; {c}"));
-    format!("{} {seen}{compared}.", facts.design)
+    // What was caused is never told as if it had just happened.
+    let cause = facts.injected.map_or_else(String::new, |text| format!(" (delay injected: {text})"));
+    format!("{}{cause} {seen}{compared}.", facts.design)
 }
 
 struct Clause {
@@ -161,7 +165,7 @@ mod tests {
     }
 
     fn say(design: &str, measures: &Measures, ratio: Option<&Interval>) -> String {
-        sentence(&Facts { design, baseline: "mutex", ratio, measures, batch: Some(32.0) })
+        sentence(&Facts { design, baseline: "mutex", ratio, measures, batch: Some(32.0), injected: None })
     }
 
     const COUNTED: Measures = Measures {

@@ -50,7 +50,7 @@ enum Paint {
 pub fn render(report: &Report, colour: Colour) -> String {
     let mut text = String::new();
     for table in &report.tables {
-        render_table(&mut text, table, colour);
+        render_table(&mut text, table, report.injected.as_deref(), colour);
         text.push('\n');
     }
     for problem in &report.problems {
@@ -60,11 +60,17 @@ pub fn render(report: &Report, colour: Colour) -> String {
     text
 }
 
-fn render_table(text: &mut String, table: &Table, colour: Colour) {
+fn render_table(text: &mut String, table: &Table, injected: Option<&str>, colour: Colour) {
     let threads = if table.threads == 1 { "1 thread" } else { &format!("{} threads", table.threads) };
     let rounds = table.rows.iter().map(|r| r.runs.len()).max().unwrap_or(0);
     let title = format!("{}, {threads}, {rounds} x {} s", table.workload, table.seconds);
     let _ = writeln!(text, "{}", colour.paint(Paint::Head, &title));
+    if let Some(injected) = injected {
+        let mark = format!(
+            "DELAY INJECTED: {injected}; the numbers show what was asked for, not this machine alone"
+        );
+        let _ = writeln!(text, "{}", colour.paint(Paint::Worse, &mark));
+    }
 
     let heads = [
         "design".to_owned(),
@@ -226,6 +232,7 @@ mod tests {
             machine: Machine { cpu: "Z80".into(), cores: 2, memory_bytes: 4 << 30, kernel: "6.1.0".into() },
             command: "stormglass bench".into(),
             version: "0.1.0".into(),
+            injected: None,
             progress: None,
             tables: vec![Table {
                 workload: "storm".into(),
@@ -247,6 +254,19 @@ mod tests {
         let golden = include_str!("../tests/table.golden");
         let text = render(&report(), Colour::Plain);
         assert_eq!(text, golden, "the table changed; if it is meant to, tests/table.golden is:\n{text}");
+    }
+
+    #[test]
+    fn an_injected_delay_stands_above_every_table() {
+        let mut report = report();
+        report.tables.push(report.tables[0].clone());
+        report.injected = Some("class=8192,shard=3,delay=500ns".into());
+        let text = render(&report, Colour::Plain);
+        let mark = "DELAY INJECTED: class=8192,shard=3,delay=500ns; ";
+        for table in text.split("storm, 2 threads").skip(1) {
+            assert!(table.lines().nth(1).expect("a line").starts_with(mark), "{text}");
+        }
+        assert_eq!(text.matches(mark).count(), 2);
     }
 
     #[test]

@@ -5,10 +5,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand};
-use stormglass_allocator::StrategyId;
+use stormglass_allocator::{Injection, StrategyId, UnknownStrategy};
 use stormglass_bench::analysis::ReportWishes;
 use stormglass_bench::workload::{self, Workload};
 use stormglass_bench::{Request, Shape, Wishes};
@@ -18,7 +19,10 @@ Examples:
   stormglass                                     watch the three designs fight over one shard
   stormglass --once                              the same, and end when the table is there
   stormglass bench --workload storm --threads 4  only the numbers, without the page beside it
-  stormglass bench --designs mutex,lockfree-single --rounds 9 --json > report.json
+  stormglass bench --designs mutex,depot --rounds 9 --json > report.json
+  stormglass bench --designs all --workload storm
+  stormglass bench --workload storm --inject class=8192,shard=3,delay=500ns
+                                                 what more cores would do: a delay before every CAS of the shard
   stormglass bench --full                        the paper's lengths: 10 s a run, larson with 1 and 4 threads
   stormglass report                              the paper's claims, judged: a page, Markdown and JSON
   stormglass report --quick -o /tmp/report       the same in about a minute and a half, coarse
@@ -30,9 +34,46 @@ Environment:
   RUST_LOG        how much is logged to standard error (default: warn)
   NO_COLOR        no colour in tables";
 
-/// An allocator that can be watched: real retries of three free-list designs, live.
+/// The designs and what each does, from the one list that there is.
+fn after_help() -> String {
+    let lines = StrategyId::ALL.iter().map(|design| format!("\n  {:16} {}", design.name(), design.about()));
+    format!("{EXAMPLES}\n\nDesigns:{}", lines.collect::<String>())
+}
+
+fn designs_help() -> String {
+    let names = |designs: &[StrategyId]| designs.iter().map(|d| d.name()).collect::<Vec<_>>().join(", ");
+    let (all, tried) = (names(StrategyId::ALL), names(StrategyId::PAPER_TRIED));
+    format!("Only these designs, or all: {all} [default: {tried}]")
+}
+
+/// What `--designs` takes: names of designs, or all at once.
+#[derive(Clone, Copy, Debug)]
+enum Designs {
+    All,
+    One(StrategyId),
+}
+
+impl Designs {
+    fn ids(words: &[Designs]) -> Vec<StrategyId> {
+        let ids = words.iter().flat_map(|word| match word {
+            Designs::All => StrategyId::ALL,
+            Designs::One(design) => core::slice::from_ref(design),
+        });
+        ids.copied().collect()
+    }
+}
+
+impl FromStr for Designs {
+    type Err = UnknownStrategy;
+
+    fn from_str(word: &str) -> Result<Designs, UnknownStrategy> {
+        if word == "all" { Ok(Designs::All) } else { word.parse().map(Designs::One) }
+    }
+}
+
+/// An allocator that can be watched: real retries of its free-list designs, live.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(version, after_help = after_help(), args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -71,9 +112,8 @@ pub(crate) struct BenchArgs {
     /// Only these workloads: storm, larson
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = workload::named)]
     workload: Vec<&'static dyn Workload>,
-    /// Only these designs: mutex, lockfree-walk, lockfree-single
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    designs: Vec<StrategyId>,
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help = designs_help())]
+    designs: Vec<Designs>,
     /// Threads of each workload [default: storm as many as cores, at least 2; larson 4]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -102,6 +142,10 @@ pub(crate) struct BenchArgs {
     /// Seed of the random numbers [default: 42]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Delay every CAS and every lock of these shards, to show what more cores would do: class=8192,shard=3,delay=500ns;
+    /// `*` or nothing is all classes or shards; marked in every view
+    #[arg(long, value_name = "WHERE")]
+    inject: Option<Injection>,
     /// Print the report as JSON instead of tables
     #[arg(long)]
     pub(crate) json: bool,
@@ -111,7 +155,7 @@ impl BenchArgs {
     pub(crate) fn wishes(&self) -> Wishes {
         Wishes {
             workloads: self.workload.clone(),
-            designs: self.designs.clone(),
+            designs: Designs::ids(&self.designs),
             threads: self.threads,
             seconds: self.seconds,
             rounds: self.rounds,
@@ -121,6 +165,7 @@ impl BenchArgs {
             life: self.life,
             seed: self.seed,
             full: self.full,
+            inject: self.inject,
         }
     }
 }
@@ -130,9 +175,9 @@ pub(crate) struct ReportArgs {
     /// Where report.html, report.md and report.json are written; those of an earlier report are replaced
     #[arg(short, long, value_name = "DIR", default_value = "stormglass-report")]
     pub(crate) output: PathBuf,
-    /// Only these designs; a claim about another one cannot be told
+    /// Only these designs; a claim about another one cannot be told [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    designs: Vec<StrategyId>,
+    designs: Vec<Designs>,
     /// Numbers of threads, such as 1,2,4; storm takes those from 2 [default: the paper's and up to twice the cores]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     threads: Vec<usize>,
@@ -153,7 +198,7 @@ pub(crate) struct ReportArgs {
 impl ReportArgs {
     pub(crate) fn wishes(&self) -> ReportWishes {
         ReportWishes {
-            designs: self.designs.clone(),
+            designs: Designs::ids(&self.designs),
             threads: self.threads.clone(),
             seconds: self.seconds,
             rounds: self.rounds,
@@ -195,6 +240,8 @@ pub(crate) struct MeasureArgs {
     life: usize,
     #[arg(long)]
     seed: u64,
+    #[arg(long)]
+    inject: Option<Injection>,
 }
 
 impl MeasureArgs {
@@ -211,6 +258,7 @@ impl MeasureArgs {
                 rounds: self.life,
                 seed: self.seed,
             },
+            inject: self.inject,
         }
     }
 }
@@ -258,14 +306,18 @@ mod tests {
             max: 9,
             ..workload.shape()
         };
-        let request = Request { workload, design: StrategyId::LockfreeSingle, shape };
+        let inject = Some("class=8192,delay=500ns".parse().expect("an injection"));
+        let request = Request { workload, design: StrategyId::LockfreeSingle, shape, inject };
         let words = stormglass_bench::arguments(&request);
         let args = ["stormglass".into(), "measure".into()].into_iter().chain(words);
         let Ok(Args { command: Some(Command::Measure(measure)), .. }) = Args::try_parse_from(args) else {
             panic!("not understood");
         };
         let heard = measure.request();
-        assert_eq!((heard.to_string(), heard.shape), (request.to_string(), request.shape));
+        assert_eq!(
+            (heard.to_string(), heard.shape, heard.inject),
+            (request.to_string(), request.shape, request.inject)
+        );
     }
 
     #[test]
@@ -276,6 +328,14 @@ mod tests {
         let args = parse(&["watch", "--once", "--rounds", "2"]).expect("good");
         assert!(matches!(args.command, Some(Command::Watch(w)) if w.once && w.bench.rounds == Some(2)));
         assert!(parse(&["--once", "bench"]).is_err(), "whose option would it be?");
+    }
+
+    #[test]
+    fn all_is_every_design_and_none_is_left_to_the_plan() {
+        let designs = |args: &[&str]| parse(args).expect("good").watch.bench.wishes().designs;
+        assert_eq!(designs(&["--designs", "all"]), StrategyId::ALL);
+        assert_eq!(designs(&["--designs", "depot,all"])[..2], [StrategyId::Depot, StrategyId::Mutex]);
+        assert!(designs(&[]).is_empty());
     }
 
     #[test]

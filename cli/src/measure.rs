@@ -14,7 +14,7 @@ use crate::output;
 /// If the request is impossible, or the run failed.
 pub(crate) fn measure(args: &MeasureArgs) -> Result<ExitCode, Failure> {
     let request = args.request();
-    request.workload.check(&request.shape).map_err(Failure::impossible)?;
+    request.check().map_err(Failure::impossible)?;
     let measurement = stormglass_bench::measure(&request, &Directory::from_env()).map_err(Failure::failed)?;
     if let Some(warning) = &measurement.warning {
         output::tell(&format!("stormglass: {warning}"));

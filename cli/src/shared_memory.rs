@@ -17,7 +17,7 @@ pub(crate) fn check() -> Result<(), Failure> {
     let directory = Directory::from_env();
     directory.reap(KEEP);
     // The surest way to know is to make one.
-    let identity = Identity { strategy: "none", workload: "check" };
+    let identity = Identity { strategy: "none", workload: "check", ..Identity::default() };
     let writer = Writer::create(&directory, &identity).map_err(Failure::failed)?;
     if let Some(path) = writer.path() {
         // What cannot be removed is shown as a dead process for a while; no reason not to run.

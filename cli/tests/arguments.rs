@@ -59,6 +59,20 @@ fn values_out_of_range_name_their_option_and_its_limits() {
 }
 
 #[test]
+fn a_delay_that_cannot_be_injected_is_refused_before_anything_runs() {
+    let said = refused(&["bench", "--inject", "class=8192,shard=3,delay=500"], 2);
+    assert!(said.contains("the delay `500` has no unit of time: take ns, us or ms"), "{said}");
+    let said = refused(&["watch", "--inject", "class=1000,delay=1us"], 2);
+    assert!(
+        said.contains("there is no class `1000`; the classes are 2048, 3072, 5120, 8192, 12288"),
+        "{said}"
+    );
+    let said = refused(&["bench", "--inject", "class=8192,shard=2,delay=1us"], 2);
+    assert!(said.contains("would never be felt: storm touches only class 8192 of shard 3"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
 fn one_thread_is_no_storm() {
     let said = refused(&["bench", "--threads", "1"], 2);
     assert!(said.contains("--workload larson"), "{said}");
@@ -102,9 +116,17 @@ fn help_has_examples_and_hides_what_is_internal() {
     let output = stormglass(directory.path(), &["--help"]);
     let help = String::from_utf8(output.stdout).expect("text");
     assert!(output.status.success());
-    for word in
-        ["Examples:", "watch", "bench", "report", "serve", "--once", "STORMGLASS_DIR", "127.0.0.1:7070"]
-    {
+    for word in [
+        "Examples:",
+        "Designs:",
+        "watch",
+        "bench",
+        "report",
+        "serve",
+        "--once",
+        "STORMGLASS_DIR",
+        "127.0.0.1:7070",
+    ] {
         assert!(help.contains(word), "{word} is missing:\n{help}");
     }
     assert!(!help.contains("measure"), "{help}");

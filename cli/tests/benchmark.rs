@@ -62,6 +62,21 @@ fn a_report_has_every_workload_and_design_with_their_counters() {
 }
 
 #[test]
+fn an_injected_delay_is_marked_in_both_reports() {
+    let directory = private();
+    let inject = "class=8192,shard=3,delay=2us";
+    let args =
+        [&["bench", "--workload", "storm", "--designs", "mutex", "--inject", inject], &SHORT[..]].concat();
+    let text = command(directory.path(), &args).output().expect("it runs");
+    assert!(text.status.success(), "{}", String::from_utf8_lossy(&text.stderr));
+    let printed = String::from_utf8_lossy(&text.stdout);
+    assert!(printed.contains(&format!("\nDELAY INJECTED: {inject}; ")), "{printed}");
+    let json = command(directory.path(), &[&args[..], &["--json"]].concat()).output().expect("it runs");
+    let report: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(report["injected"], inject);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_panic() {
     let directory = private();
     let mut child = command(directory.path(), &[&["bench", "--workload", "storm"], &SHORT[..]].concat())

@@ -3,10 +3,12 @@
 // Invariant: drawing depends on the store and the reader's choices only, so that a pause, a hidden tab or a change
 // of choice is nothing but a draw that happens later or once more.
 
+import { about } from "./about.js";
 import { Card } from "./card.js";
-import { look, rank } from "./designs.js";
+import { Deck } from "./deck.js";
+import { look } from "./designs.js";
 import { attribute, html, text } from "./dom.js";
-import { counted, digits, duration, percent, si } from "./format.js";
+import { counted, digits, duration, injection, percent, si } from "./format.js";
 import { decades } from "./histogram.js";
 import { fitScale, MEASURES, RAMP, ticks } from "./measures.js";
 import { Results } from "./results.js";
@@ -20,6 +22,7 @@ const THEME = "stormglass-theme";
 
 const store = new Store();
 const cards = new Map();
+const deck = new Deck(at("grids"));
 const timelines = new Timelines(at("timelines"), at("frozen"));
 const results = new Results(at("results"), at("machine"));
 const choice = { measure: "cas_failures_per_second", workload: FOLLOW, paused: false };
@@ -60,22 +63,22 @@ function drawCards() {
   }
   const shown = new Set(processes.map((p) => p.strategy));
   for (const [design, { node }] of cards) if (node.hidden === shown.has(design)) node.hidden = !shown.has(design);
+  const placed = processes.map((p) => ({ design: p.strategy, node: card(p.strategy).node, heat: card(p.strategy).hottest?.value ?? 0 }));
+  deck.arrange(placed, `${key} ${latest?.workload}`, store.time);
   if (processes.length > 0) headline(worst, key);
 }
 
 function card(design) {
-  if (!cards.has(design)) {
-    const made = new Card(design, shape);
-    cards.set(design, made);
-    const next = [...cards.keys()].filter((name) => rank(name) > rank(design)).sort((a, b) => rank(a) - rank(b))[0];
-    at("grids").insertBefore(made.node, next ? cards.get(next).node : null);
-  }
+  if (!cards.has(design)) cards.set(design, new Card(design, shape));
   return cards.get(design);
 }
 
 /** The storm in words: which design, where, how bad. */
 function headline(worst, key) {
   const measure = MEASURES[key];
+  const injected = worst?.process.injected;
+  at("injected").hidden = !injected;
+  if (injected) text(at("injected"), `delay injected: ${injection(injected)}`);
   if (!worst) {
     text(at("eyebrow"), "Hottest shard");
     text(at("headline"), "Calm: no shard shows any " + (key === "cas_failures_per_second" ? "CAS failure" : measure.name));
@@ -209,6 +212,8 @@ const STATES = { live: "live", reconnecting: "reconnecting", ended: "ended: the 
 
 paintRamp();
 listen();
+// Before the first card is made: a name is a link only where there is something to lead to.
+await about(at("about"));
 connect({
   onFrame(frame) {
     shape ??= { classes: frame.classes, shards: frame.shards };

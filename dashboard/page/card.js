@@ -3,9 +3,10 @@
 // Invariant: a card is built once for a design and then updated; a process that has ended leaves its lifetime's
 // numbers on it, and the card says so.
 
+import { nameOf } from "./about.js";
 import { look, rank, swatch } from "./designs.js";
 import { attribute, html, text } from "./dom.js";
-import { ago, bytes, counted, digits, duration, NOT_COUNTED, percent, si } from "./format.js";
+import { ago, bytes, counted, digits, duration, injection, NOT_COUNTED, percent, si } from "./format.js";
 import { Grid } from "./grid.js";
 import { Histogram } from "./histogram.js";
 import { MEASURES } from "./measures.js";
@@ -24,6 +25,7 @@ export class Card {
   #state = html("span", { class: "state" });
   #facts = html("p", { class: "facts" });
   #hottest = html("p", { class: "hottest" });
+  #injected = html("p", { class: "injected", hidden: "" });
   #values = new Map();
   #drawn = "";
 
@@ -37,9 +39,10 @@ export class Card {
       this.#values.set(field, value);
       numbers.append(html("div", {}, html("dt", {}, words), value));
     }
-    const id = `design-${rank(design)}`;
+    const id = `card-${rank(design)}`;
+    const fold = html("button", { type: "button", class: "fold", "aria-label": `${design}: the whole card`, "aria-expanded": "true" });
     this.node = html("section", { class: `card ${look(design).hue}`, "data-strategy": design, "aria-labelledby": id },
-      html("header", {}, swatch(design), html("h3", { id }, design), this.#state), this.#facts,
+      html("header", {}, swatch(design), html("h3", { id }, nameOf(design)), this.#state, fold), this.#injected, this.#facts,
       this.grid.node, this.#hottest, numbers, this.histogram.node);
   }
 
@@ -52,6 +55,8 @@ export class Card {
     const drawn = `${process.id} ${process.live} ${key} ${top} ${decades}`;
     if (drawn === this.#drawn && !process.live) return this.hottest;
     this.#drawn = drawn;
+    this.#injected.hidden = !process.injected;
+    if (process.injected) text(this.#injected, `delay injected: ${injection(process.injected)}`);
     text(this.#facts, this.#describe(process));
     this.hottest = this.grid.update(process, key, top);
     text(this.#hottest, this.hottest ? `hottest: ${this.hottest.name}, ${MEASURES[key].say(this.hottest.value)}` : this.#calm(process, key));

@@ -8,8 +8,8 @@ const order = [
   "mutex", "lockfree-walk", "lockfree-single", "walk-once", "small-batch", "relaxed", "hybrid", "targeted",
   "class-lock", "global-lock", "page", "depot",
 ];
-const COLOURS = 6;
-const MARKERS = ["circle", "triangle", "square", "diamond", "cross", "plus", "bar"];
+const COLOURS = 12;
+const MARKERS = ["circle", "triangle", "square", "diamond", "cross", "plus", "bar", "down", "ring", "frame", "post", "kite"];
 const DASHES = ["none", "7 3", "2 2.500", "9 3 2 3", "4 4", "1 4", "12 4"];
 
 /** Place of a design in every list of the page. */
@@ -21,7 +21,9 @@ export function rank(name) {
 /** Colour class (a CSS class `hue-N`), marker and dash of a design. */
 export function look(name) {
   const at = rank(name);
-  return { hue: `hue-${at % COLOURS}`, marker: MARKERS[at % MARKERS.length], dash: DASHES[at % DASHES.length] };
+  // From the thirteenth on the markers move on by one, so that a colour that comes again has another marker.
+  const marker = MARKERS[(at + Math.floor(at / COLOURS)) % MARKERS.length];
+  return { hue: `hue-${at % COLOURS}`, marker, dash: DASHES[at % DASHES.length] };
 }
 
 /** Path of a marker around a point. */
@@ -34,6 +36,16 @@ export function markerPath(marker, x, y, r) {
     case "diamond": return `M${p(0, -1.3)}L${p(1.3, 0)}L${p(0, 1.3)}L${p(-1.3, 0)}z`;
     case "cross": return `M${p(-1, -0.5)}L${p(-0.5, -1)}L${p(1, 0.5)}L${p(0.5, 1)}zM${p(0.5, -1)}L${p(1, -0.5)}L${p(-0.5, 1)}L${p(-1, 0.5)}z`;
     case "plus": return `M${p(-0.35, -1.2)}L${p(0.35, -1.2)}L${p(0.35, 1.2)}L${p(-0.35, 1.2)}zM${p(-1.2, -0.35)}L${p(1.2, -0.35)}L${p(1.2, 0.35)}L${p(-1.2, 0.35)}z`;
+    case "down": return `M${p(0, 1.2)}L${p(-1.15, -0.9)}L${p(1.15, -0.9)}z`;
+    // Hollow ones run their inner outline the other way round, so that any fill rule leaves the hole.
+    case "ring": {
+      const inner = r * 0.5;
+      return `M${p(-1.1, 0)}a${r * 1.1} ${r * 1.1} 0 1 0 ${2.2 * r} 0a${r * 1.1} ${r * 1.1} 0 1 0 ${-2.2 * r} 0z`
+        + `M${p(-0.5, 0)}a${inner} ${inner} 0 1 1 ${2 * inner} 0a${inner} ${inner} 0 1 1 ${-2 * inner} 0z`;
+    }
+    case "frame": return `M${p(-1, -1)}L${p(1, -1)}L${p(1, 1)}L${p(-1, 1)}zM${p(-0.45, -0.45)}L${p(-0.45, 0.45)}L${p(0.45, 0.45)}L${p(0.45, -0.45)}z`;
+    case "post": return `M${p(-0.5, -1.3)}L${p(0.5, -1.3)}L${p(0.5, 1.3)}L${p(-0.5, 1.3)}z`;
+    case "kite": return `M${p(0, -1.4)}L${p(1.4, 0)}L${p(0, 1.4)}L${p(-1.4, 0)}zM${p(0, -0.65)}L${p(-0.65, 0)}L${p(0, 0.65)}L${p(0.65, 0)}z`;
     default: return `M${p(-1.3, -0.5)}L${p(1.3, -0.5)}L${p(1.3, 0.5)}L${p(-1.3, 0.5)}z`;
   }
 }

@@ -44,6 +44,15 @@ export function duration(seconds, figures = 3) {
   return `${digits(seconds * 1e9, figures)}${THIN}ns`;
 }
 
+/** An injected delay as a sentence's end: "class 8192, shard 3, 500 ns". Text of another form is shown as it is. */
+export function injection(text) {
+  const words = { class: (v) => (v === "*" ? "every class" : `class ${v}`), shard: (v) => (v === "*" ? "every shard" : `shard ${v}`),
+    delay: (v) => v.replace(/(\d)(ns|us|ms)$/, "$1 $2").replace("us", "µs") };
+  const parts = text.split(",").map((part) => part.split("="));
+  if (!parts.every(([key, value]) => Object.hasOwn(words, key) && value)) return text;
+  return parts.map(([key, value]) => words[key](value)).join(", ");
+}
+
 /** How long ago, without decimals. */
 export function ago(seconds) {
   if (seconds < 1) return "just now";

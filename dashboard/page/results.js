@@ -2,9 +2,10 @@
 //
 // Invariant: a table is rebuilt only when the report changed, so that a reader's selection and place survive frames.
 
+import { nameOf } from "./about.js";
 import { look, swatch } from "./designs.js";
 import { attribute, html, svg, text } from "./dom.js";
-import { bytes, counted, digits, duration, NOT_COUNTED, signed, si } from "./format.js";
+import { bytes, counted, digits, duration, injection, NOT_COUNTED, signed, si } from "./format.js";
 
 const COLUMNS = [
   ["median", "operations/s", "median of the runs"],
@@ -39,13 +40,14 @@ function changeCell(row, table, span) {
   return cell("change", change(median), html("b", { class: direction }, `${signed(change(median))}\u202f%`), whisker(row.ratio, span), html("small", {}, words));
 }
 
-function row(row, table, most, span) {
+function row(row, table, most, span, injected) {
   const m = row.measures ?? {};
   const bar = html("i", { class: "bar" });
   bar.style.width = `${Math.max(0.5, (row.median_ops_per_second / most) * 100)}%`;
   const runs = row.runs?.length ?? 0;
   return html("tr", { role: "row", class: look(row.design).hue, "data-design": row.design },
-    html("th", { role: "rowheader", scope: "row" }, swatch(row.design), html("span", {}, row.design), html("small", {}, row.paper ?? "")),
+    html("th", { role: "rowheader", scope: "row" }, swatch(row.design), nameOf(row.design), html("small", {}, row.paper ?? ""),
+      ...(injected ? [html("small", { class: "injected" }, "delay injected")] : [])),
     cell("median", row.median_ops_per_second, html("b", {}, written(row.median_ops_per_second, si)), bar, html("small", {}, `${runs} run${runs === 1 ? "" : "s"}`)),
     changeCell(row, table, span),
     cell("failures_per_batch", m.failures_per_batch, written(m.failures_per_batch, digits)),
@@ -54,15 +56,16 @@ function row(row, table, most, span) {
     cell("sentence", row.sentence, row.sentence ?? ""));
 }
 
-function build(table) {
+function build(table, injected) {
   const most = Math.max(...table.rows.map((r) => r.median_ops_per_second ?? 0), 1);
   const span = Math.max(1, ...table.rows.flatMap((r) => (r.ratio ? [Math.abs(change(r.ratio.low)), Math.abs(change(r.ratio.high))] : [])));
   const threads = `${table.threads} thread${table.threads === 1 ? "" : "s"}`;
   const head = COLUMNS.map(([id, words, more]) => html("th", { role: "columnheader", scope: "col", "data-column": id }, words, more ? html("small", {}, more) : ""));
   return html("table", { role: "table", "data-workload": table.workload },
-    html("caption", {}, html("b", {}, table.workload), ` ${threads}, ${digits(table.seconds, 2)} s a run, against ${table.baseline}`),
+    html("caption", {}, html("b", {}, table.workload), ` ${threads}, ${digits(table.seconds, 2)} s a run, against ${table.baseline}`,
+      ...(injected ? [" ", html("strong", { class: "injected" }, `delay injected: ${injection(injected)}`)] : [])),
     html("thead", { role: "rowgroup" }, html("tr", { role: "row" }, html("th", { role: "columnheader", scope: "col" }, "design"), ...head)),
-    html("tbody", { role: "rowgroup" }, ...table.rows.map((r) => row(r, table, most, span))));
+    html("tbody", { role: "rowgroup" }, ...table.rows.map((r) => row(r, table, most, span, injected))));
 }
 
 export class Results {
@@ -78,9 +81,9 @@ export class Results {
     const tables = report?.tables?.filter((table) => table.rows.length > 0) ?? [];
     if (tables.length > 0 && this.#tables.length === 0) this.node.replaceChildren();
     tables.forEach((table, i) => {
-      const seen = JSON.stringify(table);
+      const seen = JSON.stringify([table, report.injected]);
       if (this.#tables[i]?.seen === seen) return;
-      const node = build(table);
+      const node = build(table, report.injected);
       if (this.#tables[i]) this.#tables[i].node.replaceWith(node);
       else this.node.append(node);
       this.#tables[i] = { seen, node };

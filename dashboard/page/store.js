@@ -16,7 +16,7 @@ const newer = (a, b) => (a.live !== b.live ? a.live : a.age_seconds !== b.age_se
 export class Store {
   /** By strategy and workload: { process, seen } where seen is the time of the last frame that held it. */
   #latest = new Map();
-  /** By process id: { strategy, workload, points: [[time, ...], ...] }. */
+  /** By process id: { strategy, workload, injected, points: [[time, ...], ...] }. */
   #runs = new Map();
   time = 0;
   lastPoint = 0;
@@ -53,9 +53,9 @@ export class Store {
     this.lastPoint = Math.max(this.lastPoint, time);
   }
 
-  #run(id, { strategy, workload }) {
+  #run(id, { strategy, workload, injected }) {
     let run = this.#runs.get(id);
-    if (!run) this.#runs.set(id, (run = { strategy, workload, points: [] }));
+    if (!run) this.#runs.set(id, (run = { strategy, workload, injected, points: [] }));
     return run;
   }
 

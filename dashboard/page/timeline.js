@@ -213,13 +213,14 @@ export class Timelines {
       { left: box.left + at, width: 0, top: box.top + PAD.top, bottom: box.bottom });
   }
 
-  /** Draws runs ([{ strategy, workload, points }], oldest first) up to the right edge. */
+  /** Draws runs ([{ strategy, workload, injected, points }], oldest first) up to the right edge. */
   update(runs, { end, frozen }) {
     const still = runs.length > 0 ? "No process lives: the lines stand still at the last numbers." : "No process has lived since the sidecar's history begins.";
     text(this.note, frozen ? still : "");
     const start = end - WINDOW;
     const [designs, spans] = [new Map(), []];
-    for (const { strategy, workload, points } of runs) {
+    for (const { strategy, workload: name, injected, points } of runs) {
+      const workload = injected ? `${name}, delay injected` : name;
       const shown = points.filter((p) => p[0] >= start && p[0] <= end);
       if (shown.length === 0) continue;
       if (!designs.has(strategy)) designs.set(strategy, []);

@@ -18,6 +18,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
+const JSON: &str = "application/json";
 
 macro_rules! assets {
     ($($path:literal $content_type:ident $file:literal;)*) => {
@@ -35,7 +36,10 @@ pub(crate) const ASSETS: &[Asset] = assets! {
     "/app.css"     CSS  "app.css";
     "/app.js"      JS   "app.js";
     "/favicon.svg" SVG  "favicon.svg";
+    "/designs.json" JSON "designs.json";
+    "/about.js" JS "about.js";
     "/card.js" JS "card.js";
+    "/deck.js" JS "deck.js";
     "/designs.js" JS "designs.js";
     "/dom.js" JS "dom.js";
     "/format.js" JS "format.js";

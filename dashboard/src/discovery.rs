@@ -2,7 +2,8 @@
 //!
 //! Invariants: a live segment is mapped once, however often it is read; a dead one is unmapped and its last
 //! snapshot kept, because nothing in it can change any more; a file that cannot be read is said once and asked again
-//! less and less often; a name stands for a file, and when it comes to stand for another, the first is forgotten.
+//! less and less often; a name stands for a file, and when it goes or comes to stand for another, what the first one
+//! counted goes to the retired.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use stormglass_telemetry::{Directory, Liveness, ReadError, Segment, Snapshot};
 
+use crate::retired::Retired;
 use crate::source::Source;
 
 /// Time until a refused file is tried again; doubles with each refusal. A segment that is just being made is
@@ -45,6 +47,7 @@ pub(crate) struct Discovery {
     directory: Directory,
     keep_dead: Duration,
     entries: BTreeMap<PathBuf, Entry>,
+    retired: Retired,
     errors: u64,
     /// What was last said of the directory itself.
     complaint: Option<String>,
@@ -58,6 +61,7 @@ impl Discovery {
             directory,
             keep_dead,
             entries: BTreeMap::new(),
+            retired: Retired::default(),
             errors: 0,
             complaint: None,
             next_reap: Instant::now(),
@@ -75,7 +79,7 @@ impl Discovery {
         }
     }
 
-    /// Drops what has vanished and takes in what is new.
+    /// Retires what has vanished and takes in what is new.
     fn rescan(&mut self) {
         let paths = match self.directory.scan() {
             Ok(paths) => {
@@ -92,15 +96,26 @@ impl Discovery {
             }
         };
         let mut before = std::mem::take(&mut self.entries);
+        let mut gone = Vec::new();
         for path in paths {
             // What has vanished since the scan is left out.
             let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
             let inode = meta.ino();
-            let entry = before.remove(&path).filter(|entry| entry.inode == inode).unwrap_or_else(|| Entry {
+            let known = before.remove(&path);
+            let (same, other) = match known {
+                Some(entry) if entry.inode == inode => (Some(entry), None),
+                other => (None, other),
+            };
+            gone.extend(other);
+            let entry = same.unwrap_or_else(|| Entry {
                 inode,
                 state: State::Refused { times: 0, next_try: Instant::now() },
             });
             self.entries.insert(path, entry);
+        }
+        gone.extend(before.into_values());
+        for snapshot in gone.into_iter().filter_map(|entry| entry.state.last()) {
+            self.retired.bury(snapshot);
         }
     }
 }
@@ -118,6 +133,10 @@ impl Source for Discovery {
             }
         }
         snapshots
+    }
+
+    fn retired(&self) -> &Retired {
+        &self.retired
     }
 
     fn errors(&self) -> u64 {
@@ -155,6 +174,16 @@ impl State {
         Ok(Some(snapshot))
     }
 
+    /// The last that can be said of a file that has gone.
+    fn last(self) -> Option<Snapshot> {
+        match self {
+            State::Dead(snapshot) => Some(*snapshot),
+            // Its file has lost its name, not its bytes: they stay mapped until here.
+            State::Live(segment) => segment.snapshot().ok(),
+            State::Refused { .. } => None,
+        }
+    }
+
     /// Remembers a refusal; says whether it is the one that counts.
     fn refuse(&mut self, path: &Path, now: Instant, error: &ReadError) -> bool {
         let times = match self {
@@ -188,7 +217,8 @@ mod tests {
     }
 
     fn writer(directory: &Directory) -> Writer {
-        Writer::create(directory, &Identity { strategy: "mutex", workload: "test" }).expect("a segment")
+        Writer::create(directory, &Identity { strategy: "mutex", workload: "test", ..Identity::default() })
+            .expect("a segment")
     }
 
     #[test]
@@ -207,19 +237,47 @@ mod tests {
 
         slot.classes[2].ring_hits.add(1);
         drop(slot);
-        // The writer's file is gone with it or not, as the writer pleases; what is shown is what lies there.
         let path = writer.path().expect("it has a segment").to_owned();
         drop(writer);
         let snapshots = discovery.snapshots();
-        if path.exists() {
-            assert_eq!(snapshots[0].liveness, Liveness::Dead);
-            assert_eq!(snapshots[0].counts.sum(Metric::RingHits, Select::ALL), Some(8));
-            assert!(matches!(discovery.entries[&path].state, State::Dead(_)));
-            fs::remove_file(&path).expect("ours");
-        }
+        assert_eq!(snapshots[0].liveness, Liveness::Dead);
+        assert_eq!(snapshots[0].counts.sum(Metric::RingHits, Select::ALL), Some(8));
+        assert!(matches!(discovery.entries[&path].state, State::Dead(_)));
+        fs::remove_file(&path).expect("ours");
         assert!(discovery.snapshots().is_empty());
         assert!(discovery.entries.is_empty());
         assert_eq!(discovery.errors(), 0);
+        let hits = |s: &Snapshot| s.counts.sum(Metric::RingHits, Select::ALL);
+        assert_eq!(
+            discovery.retired().snapshots().map(hits).collect::<Vec<_>>(),
+            [Some(8)],
+            "its counts stay"
+        );
+    }
+
+    #[test]
+    fn a_segment_that_is_removed_under_a_living_process_keeps_what_it_counted() {
+        let (_place, directory) = place();
+        let mut discovery = Discovery::new(directory.clone(), HOUR);
+        let writer = writer(&directory);
+        let slot = writer.claim().expect("a slot");
+        discovery.snapshots();
+        slot.classes[1].ring_misses.add(3);
+        fs::remove_file(writer.path().expect("it has a segment")).expect("ours");
+        assert!(discovery.snapshots().is_empty());
+        let misses = |s: &Snapshot| s.counts.sum(Metric::RingMisses, Select::ALL);
+        assert_eq!(discovery.retired().snapshots().map(misses).collect::<Vec<_>>(), [Some(3)]);
+    }
+
+    #[test]
+    fn what_never_had_a_thread_leaves_nothing() {
+        let (_place, directory) = place();
+        let mut discovery = Discovery::new(directory.clone(), HOUR);
+        let writer = writer(&directory);
+        assert_eq!(discovery.snapshots().len(), 1);
+        fs::remove_file(writer.path().expect("it has a segment")).expect("ours");
+        assert!(discovery.snapshots().is_empty());
+        assert_eq!(discovery.retired().snapshots().count(), 0);
     }
 
     #[test]

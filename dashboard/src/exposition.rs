@@ -1,9 +1,9 @@
 //! `/metrics`: a collector that reads the segments when it is asked, behind the registry and the text encoder of
 //! the `prometheus` crate.
 //!
-//! Invariants: a series is about a process and is said once, even if the process has several segments; a metric
-//! that a writer does not have is absent, never 0; the series of a shard appear with its first count and stay for as
-//! long as its process lives.
+//! Invariants: a series is about the processes of one command, strategy and workload together, and is said once; a
+//! metric that no writer of a group has is absent, never 0; the series of a shard appear with its first count and stay,
+//! so that a counter only ever rises.
 
 mod families;
 mod series;
@@ -15,14 +15,16 @@ use std::time::Instant;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Registry, TextEncoder};
-use stormglass_telemetry::{Liveness, Metric, Unit};
+use stormglass_telemetry::{Metric, Unit};
 
 use crate::error::ServeError;
 use crate::source::SharedSource;
 use families::Families;
 
-/// Labels of every series that is about a process.
-const PROCESS_LABELS: [&str; 4] = ["pid", "command", "strategy", "workload"];
+/// Labels of every series that is about processes.
+const PROCESS_LABELS: [&str; 3] = ["command", "strategy", "workload"];
+/// Label of the series of processes with an injected delay, and of no others.
+const INJECTED_LABEL: &str = "injected";
 
 /// Value of the header `content-type`.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -96,9 +98,10 @@ impl Collector for SegmentCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let (snapshots, errors) = {
+        let (snapshots, retired, errors) = {
             let mut source = self.source.lock();
-            (source.snapshots(), source.errors())
+            let snapshots = source.snapshots();
+            (snapshots, source.retired().clone(), source.errors())
         };
         let mut families = Families::default();
         families.value(Metric::Segments, &[], snapshots.len() as f64);
@@ -107,23 +110,25 @@ impl Collector for SegmentCollector {
         let nanoseconds = self.own.nanoseconds.load(Ordering::Relaxed);
         families.value(Metric::ScrapeDuration, &[], nanoseconds as f64 / Unit::Seconds.divisor());
         families.value(Metric::Scrapes, &[], self.own.scrapes.load(Ordering::Relaxed) as f64);
-        for process in series::by_process(snapshots) {
-            let mut labels = process.labels();
-            let live = process.liveness == Liveness::Live;
-            families.value(Metric::Up, &labels, f64::from(u8::from(live)));
-            families.value(Metric::Threads, &labels, f64::from(process.threads));
-            families.value(Metric::ThreadsStarted, &labels, process.threads_started as f64);
-            families.value(Metric::ThreadsDropped, &labels, process.threads_dropped as f64);
-            families.value(Metric::SegmentBytes, &labels, process.segment_bytes as f64);
-            if let Some(bytes) = process.live_bytes() {
+        for (group, series) in series::by_group(&snapshots, &retired) {
+            let labels = series::labels(&group);
+            families.value(Metric::Up, &labels, f64::from(u8::from(series.live)));
+            families.value(Metric::Threads, &labels, series.threads as f64);
+            families.value(Metric::ThreadsStarted, &labels, series.threads_started as f64);
+            families.value(Metric::ThreadsDropped, &labels, series.threads_dropped as f64);
+            families.value(Metric::SegmentBytes, &labels, series.segment_bytes as f64);
+            if let Some(bytes) = series.live_bytes {
                 families.value(Metric::LiveBytes, &labels, bytes as f64);
             }
-            if let Some(bytes) = process.mapped_bytes() {
+            if let Some(bytes) = series.mapped_bytes {
                 families.value(Metric::MappedBytes, &labels, bytes as f64);
             }
-            families.counts(&process.counts, &labels, process.liveness);
-            labels.push(families::label("version", &process.process.version));
-            families.value(Metric::ProcessInfo, &labels, 1.0);
+            families.counts(&series.counts, &labels);
+            for version in &series.versions {
+                let mut labels = labels.clone();
+                labels.push(families::label("version", version));
+                families.value(Metric::ProcessInfo, &labels, 1.0);
+            }
         }
         families.finish()
     }

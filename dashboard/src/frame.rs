@@ -78,6 +78,8 @@ pub(crate) struct Body {
     command: String,
     strategy: String,
     workload: String,
+    /// The delay that is injected, as its writer puts it.
+    injected: Option<String>,
     version: String,
     live: bool,
     created: u64,
@@ -125,6 +127,7 @@ impl Body {
             command: process.command.clone(),
             strategy: process.strategy.clone(),
             workload: process.workload.clone(),
+            injected: process.injected.clone(),
             version: process.version.clone(),
             live: snapshot.liveness == Liveness::Live,
             created: process.created,
@@ -246,8 +249,14 @@ mod tests {
     #[test]
     fn the_shape_is_the_one_that_the_page_reads() {
         let axes = Axes::own();
-        let snapshot = at(10 * SECOND);
-        let earlier = [at(9 * SECOND)];
+        let process = Process {
+            injected: Some("class=2048,shard=3,delay=1us".to_owned()),
+            ..synthetic::process(1, "lockfree-single")
+        };
+        let process = Arc::new(process);
+        let of = |age| Snapshot { process: Arc::clone(&process), ..at(age) };
+        let snapshot = of(10 * SECOND);
+        let earlier = [of(9 * SECOND)];
         let spans = Spans::new(&snapshot, earlier.iter());
         let now = Now { unix_ms: 5, monotonic: snapshot.taken + SECOND / 4 };
         let body = Arc::new(Body::new(&snapshot, &spans, &axes));
@@ -267,6 +276,7 @@ mod tests {
         assert_eq!(process["live"], true);
         assert_eq!(process["age_seconds"], 0.25);
         assert_eq!(process["strategy"], "lockfree-single");
+        assert_eq!(process["injected"], "class=2048,shard=3,delay=1us");
         assert_eq!(process["rates"]["allocations_per_second"], 1e6);
         assert_eq!(process["rates"]["failures_per_attempt"], 0.5);
         assert_eq!(process["grid"]["cas_failures_per_second"][0][3], 1e5);

@@ -50,6 +50,7 @@ impl Serialize for Point {
 struct Owner {
     strategy: String,
     workload: String,
+    injected: Option<String>,
     pid: u32,
 }
 
@@ -74,6 +75,7 @@ impl History {
             let owner = Owner {
                 strategy: process.strategy.clone(),
                 workload: process.workload.clone(),
+                injected: process.injected.clone(),
                 pid: process.pid,
             };
             self.lines.insert(id, Line { owner, points: VecDeque::new() });
@@ -176,7 +178,7 @@ mod tests {
         assert_eq!(json["points"]["7-70-0"], serde_json::json!([[1000, 1_234_600.0, null, null, null]]));
         assert_eq!(
             json["processes"]["7-70-0"],
-            serde_json::json!({"strategy": "mutex", "workload": "storm", "pid": 7})
+            serde_json::json!({"strategy": "mutex", "workload": "storm", "injected": null, "pid": 7})
         );
     }
 }

@@ -13,6 +13,7 @@ mod grid;
 mod history;
 mod observer;
 mod results;
+mod retired;
 mod round;
 mod routes;
 mod security;

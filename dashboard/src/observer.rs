@@ -113,7 +113,7 @@ mod tests {
     use crate::synthetic::{self, Fixed, SECOND};
 
     fn observer() -> Observer {
-        Observer::new(SharedSource::new(Fixed(Vec::new())), Results::default())
+        Observer::new(SharedSource::new(Fixed::new(Vec::new())), Results::default())
     }
 
     fn at(pid: u32, age: u64) -> Snapshot {

@@ -88,7 +88,7 @@ mod tests {
 
     fn app() -> Router {
         let source =
-            SharedSource::new(Fixed(vec![synthetic::snapshot(synthetic::process(5, "mutex"), SECOND)]));
+            SharedSource::new(Fixed::new(vec![synthetic::snapshot(synthetic::process(5, "mutex"), SECOND)]));
         let results = Results::default();
         results.publish(serde_json::json!({"command": "stormglass watch"}));
         let exposition = Exposition::new(source.clone()).expect("the table registers");
@@ -130,9 +130,7 @@ mod tests {
     async fn metrics_are_of_the_type_that_prometheus_asks_for() {
         let (status, kind, body) = get("/metrics").await;
         assert_eq!((status, kind.as_str()), (StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8"));
-        assert!(body.contains(
-            "stormglass_up{pid=\"5\",command=\"hammer\",strategy=\"mutex\",workload=\"storm\"} 1\n"
-        ));
+        assert!(body.contains("stormglass_up{command=\"hammer\",strategy=\"mutex\",workload=\"storm\"} 1\n"));
     }
 
     #[tokio::test]

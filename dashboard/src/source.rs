@@ -4,10 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stormglass_telemetry::Snapshot;
 
+use crate::retired::Retired;
+
 /// A set of processes that can be read, now and again.
 pub(crate) trait Source: Send {
     /// One snapshot of each process that there is, read now. Takes microseconds a process and never waits for one.
     fn snapshots(&mut self) -> Vec<Snapshot>;
+
+    /// What processes counted whose segments have gone since the start.
+    fn retired(&self) -> &Retired;
 
     /// Files that were refused since the start, each counted once.
     fn errors(&self) -> u64;

@@ -118,7 +118,7 @@ mod tests {
 
     fn observer() -> SharedObserver {
         let snapshots = vec![synthetic::snapshot(synthetic::process(1, "mutex"), SECOND)];
-        let source = SharedSource::new(Fixed(snapshots));
+        let source = SharedSource::new(Fixed::new(snapshots));
         Arc::new(Mutex::new(Observer::new(source, Results::default())))
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stormglass_telemetry::{Counts, Liveness, Metric, Process, Schema, Snapshot};
 
+use crate::retired::Retired;
 use crate::source::Source;
 
 /// One second, in nanoseconds.
@@ -17,6 +18,7 @@ pub(crate) fn process(pid: u32, strategy: &str) -> Process {
         command: "hammer".to_owned(),
         strategy: strategy.to_owned(),
         workload: "storm".to_owned(),
+        injected: None,
         version: "0.1.0".to_owned(),
         created: 1_700_000_000,
     }
@@ -48,11 +50,24 @@ pub(crate) fn add(snapshot: &mut Snapshot, metric: Metric, at: &[usize], cell: u
 }
 
 /// Says the same at each read.
-pub(crate) struct Fixed(pub(crate) Vec<Snapshot>);
+pub(crate) struct Fixed {
+    pub(crate) snapshots: Vec<Snapshot>,
+    pub(crate) retired: Retired,
+}
+
+impl Fixed {
+    pub(crate) fn new(snapshots: Vec<Snapshot>) -> Fixed {
+        Fixed { snapshots, retired: Retired::default() }
+    }
+}
 
 impl Source for Fixed {
     fn snapshots(&mut self) -> Vec<Snapshot> {
-        self.0.clone()
+        self.snapshots.clone()
+    }
+
+    fn retired(&self) -> &Retired {
+        &self.retired
     }
 
     fn errors(&self) -> u64 {

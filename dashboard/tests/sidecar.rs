@@ -54,7 +54,7 @@ fn frame(stream: &mut impl BufRead) -> Value {
 fn what_a_writer_counts_is_served_until_the_shutdown() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let directory = Directory::at(place.path().join("segments"));
-    let identity = Identity { strategy: "lockfree-single", workload: "storm" };
+    let identity = Identity { strategy: "lockfree-single", workload: "storm", ..Identity::default() };
     let writer = Writer::create(&directory, &identity).expect("a segment");
     let slot = writer.claim().expect("a slot");
     slot.shard(3, 5).cas_attempts[Op::Pop as usize].add(300);

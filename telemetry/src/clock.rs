@@ -23,6 +23,12 @@ impl Clock {
     pub fn nanoseconds(self, ticks: u64) -> u64 {
         ((u128::from(ticks) * u128::from(self.scale)) >> 32) as u64
     }
+
+    /// The shortest span of ticks that is at least so many nanoseconds long; none where the counter's rate is not steady.
+    pub fn ticks_of(self, nanoseconds: u64) -> Option<u64> {
+        let scale = u128::from(self.scale);
+        (scale > 0).then(|| (u128::from(nanoseconds) << 32).div_ceil(scale).try_into().unwrap_or(u64::MAX))
+    }
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, which all processes of the machine share.
@@ -87,5 +93,19 @@ mod tests {
         let clock = Clock { scale: 1 << 32 };
         assert_eq!(clock.nanoseconds(17), 17);
         assert_eq!(clock.nanoseconds(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn ticks_are_enough_and_not_one_too_many() {
+        for scale in [1, 7, (1 << 32) / 3, 1 << 32, 40 << 32] {
+            let clock = Clock { scale };
+            for nanoseconds in [1, 500, 10_000_000] {
+                let ticks = clock.ticks_of(nanoseconds).expect("a steady counter");
+                assert!(clock.nanoseconds(ticks) >= nanoseconds, "{scale} {nanoseconds}");
+                assert!(clock.nanoseconds(ticks - 1) < nanoseconds, "{scale} {nanoseconds}");
+            }
+        }
+        assert_eq!(Clock { scale: 0 }.ticks_of(1), None, "it would spin for ever");
+        assert_eq!(Clock { scale: 1 }.ticks_of(u64::MAX), Some(u64::MAX));
     }
 }

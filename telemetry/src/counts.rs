@@ -112,6 +112,21 @@ impl Schema {
         self.known[metric as usize].map(|i| &self.families[i])
     }
 
+    /// Number of values of a family.
+    fn span(&self, family: &Family) -> usize {
+        family.labels.iter().map(|&l| self.labels[l].values.len()).product::<usize>() * family.width
+    }
+
+    /// Whether two families, each by its own schema, have the same cells with the same meaning.
+    fn is_same(&self, ours: &Family, other: &Schema, theirs: &Family) -> bool {
+        let labels = |schema: &Schema, family: &Family| -> Vec<LabelValues> {
+            family.labels.iter().map(|&l| schema.labels[l].clone()).collect()
+        };
+        (&ours.name, ours.kind, &ours.bounds) == (&theirs.name, theirs.kind, &theirs.bounds)
+            && ours.divisor.to_bits() == theirs.divisor.to_bits()
+            && labels(self, ours) == labels(other, theirs)
+    }
+
     /// The values of a label that this build knows; empty if the writer has no such label.
     pub fn label_values(&self, label: Label) -> &[String] {
         self.labels.iter().find(|l| l.name == label.name()).map_or(&[], |l| &l.values)
@@ -224,6 +239,29 @@ impl Counts {
         Counts { schema: Arc::clone(&self.schema), values }
     }
 
+    /// Adds what another process of the same kind has counted. One whose writer counts other things (another version)
+    /// adds those metrics that both have, with the same labels.
+    pub fn add(&mut self, other: &Counts) {
+        if self.schema == other.schema {
+            for (total, value) in self.values.iter_mut().zip(&other.values) {
+                *total = total.saturating_add(*value);
+            }
+            return;
+        }
+        let ours = Arc::clone(&self.schema);
+        for family in &ours.families {
+            let Some(theirs) = other.schema.families.iter().find(|f| ours.is_same(family, &other.schema, f))
+            else {
+                continue;
+            };
+            let len = ours.span(family);
+            let added = other.values[theirs.start..theirs.start + len].iter();
+            for (total, value) in self.values[family.start..family.start + len].iter_mut().zip(added) {
+                *total = total.saturating_add(*value);
+            }
+        }
+    }
+
     /// Calls `f` with the label indices and the values of each label combination of a family.
     pub fn each(&self, family: &Family, mut f: impl FnMut(&[usize], &[u64])) {
         let dims: Vec<usize> = family.labels.iter().map(|&l| self.schema.labels[l].values.len()).collect();
@@ -254,6 +292,27 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_version_adds_what_both_count() {
+        let own = Arc::new(Schema::own());
+        let mut families = own.families.clone();
+        families.retain(|f| f.name != "stormglass_cas_retries");
+        families[0].name = "stormglass_novelties_total".to_owned();
+        families.reverse();
+        let newer = Arc::new(Schema::new(own.labels.clone(), families));
+        let mut sum = Counts::zero(Arc::clone(&own));
+        let mut other = Counts::zero(newer);
+        sum.values.fill(1);
+        other.values.fill(2);
+        sum.add(&other);
+        let at = |metric| sum.values[own.family(metric).expect("own metric").start];
+        assert_eq!(at(Metric::CasFailures), 3);
+        assert_eq!((at(Metric::CasRetries), at(Metric::RingHits)), (1, 1), "what only one counts stays");
+        other.values.fill(u64::MAX);
+        sum.add(&other);
+        assert_eq!(sum.values[own.family(Metric::LockSpins).expect("own metric").start], u64::MAX);
+    }
 
     #[test]
     fn sums_follow_the_selection() {

@@ -31,6 +31,9 @@ pub(crate) const MAX_LABEL_VALUES: usize = 128;
 /// Labels of a metric at most.
 pub(crate) const MAX_LABELS: usize = 4;
 
+/// Bytes of the text that tells of an injected delay.
+pub const INJECTED_BYTES: usize = 64;
+
 /// The start of a segment.
 #[repr(C)]
 pub(crate) struct Header {
@@ -66,8 +69,8 @@ pub(crate) struct Header {
     pub(crate) strategy: [u8; 32],
     pub(crate) workload: [u8; 32],
     pub(crate) version: [u8; 16],
-    /// What delay is injected; empty for none.
-    pub(crate) injected: [u8; 64],
+    /// What delay is injected, as the writer puts it; empty for none.
+    pub(crate) injected: [u8; INJECTED_BYTES],
 }
 
 /// A label and its values.
@@ -174,7 +177,7 @@ impl Header {
             strategy: [0; 32],
             workload: [0; 32],
             version: field(env!("CARGO_PKG_VERSION")),
-            injected: [0; 64],
+            injected: [0; INJECTED_BYTES],
         }
     }
 }

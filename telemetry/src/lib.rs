@@ -28,6 +28,7 @@ pub use error::{ClaimError, Problem, ReadError, WriteError};
 pub use histogram::{
     DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,
 };
+pub use layout::INJECTED_BYTES;
 pub use measures::Measures;
 pub use metrics_md::metrics_markdown;
 pub use reader::Segment;

@@ -11,9 +11,13 @@ pub fn metrics_markdown() -> String {
         "# Metrics\n\n\
          Generated from the metric table, `telemetry/src/schema.rs`; `STORMGLASS_BLESS=1 cargo test -p stormglass-telemetry\n\
          metrics_md` writes it anew.\n\n\
-         Every series carries `pid`, `command`, `strategy` and `workload` of its process, unless its help says otherwise. A series\n\
-         of a shard exists once the shard has been used; a metric that a process does not count has no series, and is never 0.\n\
-         Histograms are cumulative Prometheus histograms with power-of-two bounds.\n",
+         Every series carries `command`, `strategy` and `workload`, unless its help says otherwise, and is the sum over all\n\
+         processes that share them, living, dead and gone, since the sidecar started: a counter never falls when a process ends.\n\
+         A series of a shard exists once the shard has been used (a histogram once it has a value); a metric that no process\n\
+         counts has no series, and is never 0.\n\
+         Histograms are cumulative Prometheus histograms with power-of-two bounds.\n\n\
+         A process with an injected delay shows what was asked for, not what the machine does by itself. Each of its series has the\n\
+         further label `injected`, which says where and how much; `{injected=\"\"}` leaves such series out of a query.\n",
     );
     let scopes = [
         ("By class", 1..=1),

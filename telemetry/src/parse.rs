@@ -8,8 +8,8 @@ use core::mem::{offset_of, size_of};
 use crate::counts::{Family, LabelValues, Schema};
 use crate::error::Problem;
 use crate::layout::{
-    BYTE_ORDER, DescriptorRecord, FORMAT, Header, LabelRecord, MAGIC, MAX_CHUNKS, MAX_LABEL_VALUES,
-    MAX_LABELS,
+    BYTE_ORDER, DescriptorRecord, FORMAT, Header, INJECTED_BYTES, LabelRecord, MAGIC, MAX_CHUNKS,
+    MAX_LABEL_VALUES, MAX_LABELS,
 };
 use crate::schema::Kind;
 use crate::snapshot::Process;
@@ -255,6 +255,7 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Head, Problem> {
     let schema = Schema::new(labels, families);
     let (always, by_bit) = cells(&schema, &places, geometry.slot_bytes)?;
 
+    let injected = bytes.text::<INJECTED_BYTES>(offset_of!(Header, injected))?;
     let process = Process {
         pid: bytes.u32(offset_of!(Header, pid))?,
         start_time: bytes.u64(offset_of!(Header, start_time))?,
@@ -262,6 +263,7 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Head, Problem> {
         command: bytes.text::<16>(offset_of!(Header, command))?,
         strategy: bytes.text::<32>(offset_of!(Header, strategy))?,
         workload: bytes.text::<32>(offset_of!(Header, workload))?,
+        injected: (!injected.is_empty()).then_some(injected),
         version: bytes.text::<16>(offset_of!(Header, version))?,
         created: bytes.u64(offset_of!(Header, created))?,
     };

@@ -332,14 +332,14 @@ metrics! {
         lock_hold = LockHold: Histogram => Seconds, "Time the shard's lock was held.";
     }
     process {
-        up = Up: Gauge => Events, "1 while the process lives, 0 while its segment is kept after its death.";
+        up = Up: Gauge => Events, "1 while a process with these labels lives, 0 when all are dead.";
         process_info = ProcessInfo: Gauge => Events, "Always 1; labels tell the strategy, the workload and the writer's version.";
         threads = Threads: Gauge => Events, "Threads that own a slot now.";
         threads_started = ThreadsStarted: Counter => Events, "Threads that ever owned a slot.";
         threads_dropped = ThreadsDropped: Counter => Events, "Threads that found no slot, so that their counts are not shown.";
         live_bytes = LiveBytes: Gauge => Bytes, "Bytes of blocks that callers hold, by allocations less frees.";
         mapped_bytes = MappedBytes: Gauge => Bytes, "Bytes of the pages that the pool has taken.";
-        segment_bytes = SegmentBytes: Gauge => Bytes, "Size of the process's shared-memory segment.";
+        segment_bytes = SegmentBytes: Gauge => Bytes, "Size of the shared-memory segments, also of the dead while they are kept.";
         segments = Segments: Gauge => Events, "Segments that the sidecar shows (no process labels).";
         segment_errors = SegmentErrors: Counter => Events, "Files in the segment directory that the sidecar refused to read (no process labels).";
         scrape_duration = ScrapeDuration: Counter => Seconds, "Time that scrapes spent reading segments and building the answer (no process labels).";

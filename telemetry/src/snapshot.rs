@@ -21,6 +21,9 @@ pub struct Process {
     pub strategy: String,
     /// What a benchmark runs; empty for others.
     pub workload: String,
+    /// The delay that is injected into this process's lists, as its writer puts it: its counts show what was asked for, not
+    /// what the machine does by itself.
+    pub injected: Option<String>,
     /// Version of stormglass in the writer.
     pub version: String,
     /// When the segment was made, seconds since 1970.

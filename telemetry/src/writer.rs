@@ -26,12 +26,14 @@ use crate::schema::{Label, SlotCounters};
 use crate::{clock, liveness, protocol};
 
 /// What a segment says of its process, besides what the kernel knows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Identity<'a> {
     /// Free-list design; cut after 32 bytes.
     pub strategy: &'a str,
     /// What a benchmark runs, else empty; cut after 32 bytes.
     pub workload: &'a str,
+    /// What delay is injected, else empty; cut after [`INJECTED_BYTES`](crate::INJECTED_BYTES).
+    pub injected: &'a str,
 }
 
 /// A process's counters.
@@ -106,6 +108,14 @@ impl Writer {
         self.segment.as_ref().map(|segment| segment.path.as_path())
     }
 
+    /// The delay that the segment says is injected; none if it says nothing or is detached.
+    pub fn injected(&self) -> Option<&str> {
+        let bytes = &self.segment.as_ref()?.header().injected;
+        let len = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+        // `field` cut a text at a character's boundary, so it is one still.
+        core::str::from_utf8(&bytes[..len]).ok().filter(|text| !text.is_empty())
+    }
+
     /// A slot for the calling thread. Where the segment can grow no more, the slot is private memory: the thread works on,
     /// and is counted as dropped.
     ///
@@ -163,6 +173,7 @@ impl Mapped {
             command: field(std::fs::read_to_string("/proc/self/comm").unwrap_or_default().trim_end()),
             strategy: field(identity.strategy),
             workload: field(identity.workload),
+            injected: field(identity.injected),
             ..Header::new()
         };
         let (labels, descriptors) = (contents.labels_offset as usize, contents.descriptors_offset as usize);

@@ -11,7 +11,8 @@ fn segment() -> (tempfile::TempDir, Directory, PathBuf, Vec<u8>) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let directory = Directory::at(dir.path().join("segments"));
     let writer =
-        Writer::create(&directory, &Identity { strategy: "mutex", workload: "w" }).expect("a segment");
+        Writer::create(&directory, &Identity { strategy: "mutex", workload: "w", ..Identity::default() })
+            .expect("a segment");
     let slot = writer.claim().expect("a slot");
     slot.shard(1, 2).refills.add(3);
     drop(slot);
@@ -73,6 +74,28 @@ fn a_segment_that_is_not_ready_is_starting() {
     assert_eq!(problem(&bytes).0, Problem::Starting);
 }
 
+/// Where format 1 has the text of the injected delay.
+const INJECTED: std::ops::Range<usize> = 256..320;
+
+#[test]
+fn the_injected_delay_is_read_whole_and_no_further() {
+    let (_dir, _directory, path, mut bytes) = segment();
+    let read = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("written");
+        Segment::open(&path).map(|segment| segment.process().injected.clone())
+    };
+    assert_eq!(read(&bytes).expect("good"), None);
+    bytes[INJECTED][..3].copy_from_slice(b"1ns");
+    assert_eq!(read(&bytes).expect("good").as_deref(), Some("1ns"));
+    bytes[INJECTED].fill(b'x');
+    assert_eq!(read(&bytes).expect("good"), Some("x".repeat(INJECTED.len())), "a full field has no NUL");
+    for hostile in [&b"\xff\xfe"[..], b"1ns\n# HELP", b"\x1b[31m"] {
+        bytes[INJECTED].fill(0);
+        bytes[INJECTED][..hostile.len()].copy_from_slice(hostile);
+        assert!(matches!(read(&bytes).expect_err("refused").problem, Problem::Malformed(_)), "{hostile:?}");
+    }
+}
+
 #[test]
 fn a_segment_that_shrinks_under_its_reader_is_an_error_not_a_fault() {
     let (_dir, _directory, path, bytes) = segment();
@@ -95,7 +118,8 @@ fn links_and_directories_of_others_are_refused() {
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("changed");
     let refused = directory.scan().expect_err("refused").to_string();
     assert!(refused.contains("chmod 700"), "{refused}");
-    let refused = Writer::create(&directory, &Identity { strategy: "mutex", workload: "" });
+    let refused =
+        Writer::create(&directory, &Identity { strategy: "mutex", workload: "", ..Identity::default() });
     assert!(refused.err().expect("refused").to_string().contains("STORMGLASS_DIR"));
     assert_eq!(
         Directory::at(dir.path().join("none")).scan().expect("no directory, no segments"),

@@ -19,7 +19,7 @@ fn writer() {
     if std::env::var_os(ROLE).is_none() {
         return;
     }
-    let identity = Identity { strategy: "mutex", workload: "two processes" };
+    let identity = Identity { strategy: "mutex", workload: "two processes", ..Identity::default() };
     let writer = Writer::create(&Directory::from_env(), &identity).expect("a segment");
     loop {
         thread::scope(|scope| {
@@ -113,7 +113,7 @@ fn a_writer_that_is_killed_at_any_moment_leaves_a_readable_segment_and_totals_th
 #[test]
 fn a_second_writer_never_gets_the_first_ones_file() {
     let scene = Scene::new();
-    let identity = Identity { strategy: "mutex", workload: "" };
+    let identity = Identity { strategy: "mutex", workload: "", ..Identity::default() };
     let first = Writer::create(&scene.directory, &identity).expect("a segment");
     let second = Writer::create(&scene.directory, &identity).expect("another segment");
     assert_ne!(first.path(), second.path());
@@ -139,8 +139,11 @@ fn threads_that_come_and_go_by_the_thousand_lose_no_count() {
     const GENERATIONS: u64 = 250;
     const THREADS: u64 = 20;
     let scene = Scene::new();
-    let writer =
-        Writer::create(&scene.directory, &Identity { strategy: "mutex", workload: "" }).expect("a segment");
+    let writer = Writer::create(
+        &scene.directory,
+        &Identity { strategy: "mutex", workload: "", ..Identity::default() },
+    )
+    .expect("a segment");
     let segment = Segment::open(writer.path().expect("a path")).expect("readable");
     let mut last = 0;
     for _ in 0..GENERATIONS {
@@ -169,8 +172,11 @@ fn threads_that_come_and_go_by_the_thousand_lose_no_count() {
 #[test]
 fn a_segment_grows_under_an_open_reader() {
     let scene = Scene::new();
-    let writer =
-        Writer::create(&scene.directory, &Identity { strategy: "mutex", workload: "" }).expect("a segment");
+    let writer = Writer::create(
+        &scene.directory,
+        &Identity { strategy: "mutex", workload: "", ..Identity::default() },
+    )
+    .expect("a segment");
     let segment = Segment::open(writer.path().expect("a path")).expect("readable");
     let small = segment.snapshot().expect("readable").segment_bytes;
     let slots: Vec<_> = (0..100).map(|_| writer.claim().expect("a slot")).collect();
@@ -186,8 +192,11 @@ fn a_segment_grows_under_an_open_reader() {
 #[test]
 fn a_clean_end_is_a_death_too_and_is_reaped_after_its_time() {
     let scene = Scene::new();
-    let writer =
-        Writer::create(&scene.directory, &Identity { strategy: "mutex", workload: "" }).expect("a segment");
+    let writer = Writer::create(
+        &scene.directory,
+        &Identity { strategy: "mutex", workload: "", ..Identity::default() },
+    )
+    .expect("a segment");
     let path: PathBuf = writer.path().expect("a path").to_owned();
     assert_eq!(scene.directory.reap(Duration::ZERO), 0, "a live one is never reaped");
     drop(writer);
@@ -209,7 +218,10 @@ fn a_full_file_system_is_an_error_that_says_so() {
         println!("skipped: a tmpfs of its own needs root");
         return;
     }
-    let result = Writer::create(&Directory::at(dir.path()), &Identity { strategy: "mutex", workload: "" });
+    let result = Writer::create(
+        &Directory::at(dir.path()),
+        &Identity { strategy: "mutex", workload: "", ..Identity::default() },
+    );
     let left = std::fs::read_dir(dir.path()).expect("listed").count();
     let unmounted = Command::new("umount").arg(dir.path()).status();
     assert!(unmounted.is_ok_and(|status| status.success()), "unmounted");

@@ -4,7 +4,7 @@
 
 use stormglass_telemetry::Op;
 
-use super::{FreeList, Patience, lockfree_walk};
+use super::{FreeList, Patience, stack};
 use crate::attempts::Attempts;
 use crate::batch::Batch;
 use crate::block::{Block, Chain};
@@ -22,7 +22,7 @@ impl SingleStack {
             let seen = self.head.load();
             let number = seen.top()?;
             let next = site.links.next(number);
-            if attempts.replace(&self.head, seen, next) {
+            if attempts.take(&self.head, seen, next) {
                 site.counters.walk_blocks_kept.add(1);
                 // The CAS took this block alone.
                 return Some(Block::claim(number));
@@ -33,11 +33,13 @@ impl SingleStack {
 }
 
 impl FreeList for SingleStack {
+    type Shared = ();
+
     fn empty() -> SingleStack {
         SingleStack { head: VersionedHead::empty() }
     }
 
-    fn pop_batch(&self, batch: &mut Batch, _patience: Patience, site: Site<'_>) {
+    fn pop_batch(&self, (): &(), batch: &mut Batch, _patience: Patience, site: Site<'_>) {
         while batch.room() > 0
             && let Some(block) = self.pop(site)
         {
@@ -45,11 +47,11 @@ impl FreeList for SingleStack {
         }
     }
 
-    fn push_chain(&self, chain: Chain, op: Op, site: Site<'_>) {
-        lockfree_walk::push_chain(&self.head, &chain, op, site);
+    fn push_chain(&self, (): &(), chain: Chain, op: Op, site: Site<'_>) {
+        stack::put(&self.head, chain.ends(), op, site);
     }
 
     fn looks_empty(&self) -> bool {
-        self.head.load().top().is_none()
+        self.head.glance().top().is_none()
     }
 }

@@ -10,68 +10,35 @@
 
 use stormglass_telemetry::Op;
 
-use super::{FreeList, Patience};
+use super::{FreeList, Patience, stack};
 use crate::attempts::Attempts;
 use crate::batch::{BATCH, Batch};
-use crate::block::{Block, Chain};
+use crate::block::Chain;
 use crate::site::Site;
 use crate::versioned::VersionedHead;
 
-pub(crate) struct WalkStack {
+/// A stack that is walked; `MOST` blocks at a time.
+pub(crate) struct WalkStack<const MOST: usize = BATCH> {
     head: VersionedHead,
 }
 
-impl FreeList for WalkStack {
-    fn empty() -> WalkStack {
+impl<const MOST: usize> FreeList for WalkStack<MOST> {
+    type Shared = ();
+
+    fn empty() -> WalkStack<MOST> {
         WalkStack { head: VersionedHead::empty() }
     }
 
-    fn pop_batch(&self, batch: &mut Batch, _patience: Patience, site: Site<'_>) {
+    fn pop_batch(&self, (): &(), batch: &mut Batch, _patience: Patience, site: Site<'_>) {
         let mut attempts = Attempts::of(Op::BatchPop, site);
-        let mut walked = [0; BATCH];
-        loop {
-            let seen = self.head.load();
-            let mut cursor = seen.top();
-            let mut len = 0;
-            while let Some(number) = cursor
-                && len < batch.room()
-            {
-                walked[len] = number;
-                len += 1;
-                cursor = site.links.next(number);
-            }
-            if len == 0 {
-                return;
-            }
-            if attempts.replace(&self.head, seen, cursor) {
-                site.counters.walk_blocks_kept.add(len as u64);
-                for &number in &walked[..len] {
-                    // The CAS took exactly the blocks that were walked: the version says that no link changed.
-                    batch.push(Block::claim(number));
-                }
-                return;
-            }
-            site.counters.walk_blocks_wasted.add(len as u64);
-        }
+        while !stack::try_take(&self.head, MOST, &mut attempts, batch, site) {}
     }
 
-    fn push_chain(&self, chain: Chain, op: Op, site: Site<'_>) {
-        push_chain(&self.head, &chain, op, site);
+    fn push_chain(&self, (): &(), chain: Chain, op: Op, site: Site<'_>) {
+        stack::put(&self.head, chain.ends(), op, site);
     }
 
     fn looks_empty(&self) -> bool {
-        self.head.load().top().is_none()
-    }
-}
-
-/// Pushes a chain with one CAS; the same for every design with a versioned head.
-pub(super) fn push_chain(head: &VersionedHead, chain: &Chain, op: Op, site: Site<'_>) {
-    let mut attempts = Attempts::of(op, site);
-    loop {
-        let seen = head.load();
-        site.links.set_next(chain.last(), seen.top());
-        if attempts.replace(head, seen, Some(chain.first())) {
-            return;
-        }
+        self.head.glance().top().is_none()
     }
 }

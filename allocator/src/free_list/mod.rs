@@ -2,15 +2,27 @@
 //!
 //! Tests, models, benchmark, command line and docs read [`StrategyId::ALL`]; a design is one file and one line here.
 
+mod class_lock;
+mod depot;
+mod global_lock;
+mod hybrid;
 mod lockfree_single;
 mod lockfree_walk;
 mod mutex;
+mod relaxed;
+mod small_batch;
+mod stack;
+mod targeted;
+mod walk_once;
 
-#[cfg(test)]
-pub(crate) use self::{lockfree_single::SingleStack, lockfree_walk::WalkStack, mutex::MutexList};
+#[cfg(all(test, loom))]
+pub(crate) use self::walk_once::OnceStack;
 
 use core::fmt;
 use core::str::FromStr;
+
+use stormglass_telemetry::Op;
+use stormglass_telemetry::schema::SHARDS;
 
 use crate::batch::Batch;
 use crate::block::Chain;
@@ -30,25 +42,36 @@ pub(crate) enum Patience {
 
 /// A shard's shared list of free blocks.
 pub(crate) trait FreeList: Send + Sync {
+    /// What all lists of a pool share; `()` where they share nothing.
+    type Shared: Default + Send + Sync;
+
     /// A list without blocks.
     fn empty() -> Self;
 
-    /// Takes blocks until `batch` is full or the list is empty (or busy, where the caller has no patience).
-    fn pop_batch(&self, batch: &mut Batch, patience: Patience, site: Site<'_>);
+    /// Takes blocks until `batch` is full, the list is empty, or the design's own measure is reached; nothing if the list is
+    /// busy and the caller has no patience. There must be room for a whole batch.
+    fn pop_batch(&self, shared: &Self::Shared, batch: &mut Batch, patience: Patience, site: Site<'_>);
 
-    /// Adds a chain, counted as `op`.
-    fn push_chain(&self, chain: Chain, op: stormglass_telemetry::Op, site: Site<'_>);
+    /// Adds a chain, counted as `op`; [`Op::Push`] is for a chain of one.
+    fn push_chain(&self, shared: &Self::Shared, chain: Chain, op: Op, site: Site<'_>);
+
+    /// Adds a batch that is not linked yet, counted as `op`.
+    fn push_batch(&self, shared: &Self::Shared, batch: Batch, op: Op, site: Site<'_>) {
+        if let Some(chain) = batch.into_chain(site.links) {
+            self.push_chain(shared, chain, op, site);
+        }
+    }
 
     /// Whether nothing was there a moment ago; takes part in the mask's protocol (mask.rs).
     fn looks_empty(&self) -> bool;
 }
 
 macro_rules! strategies {
-    ($($variant:ident = $name:literal, $paper:literal, $list:ty;)*) => {
+    ($($variant:ident = $name:literal, $paper:literal, $homes:expr, $list:ty, $about:literal;)*) => {
         /// A free-list design.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum StrategyId {
-            $(#[doc = concat!("`", $name, "`: ", $paper, " of the paper.")] $variant,)*
+            $(#[doc = concat!("`", $name, "` (", $paper, "): ", $about, ".")] $variant,)*
         }
 
         impl StrategyId {
@@ -64,6 +87,16 @@ macro_rules! strategies {
             pub const fn paper(self) -> &'static str {
                 match self { $(StrategyId::$variant => $paper,)* }
             }
+
+            /// What it does, in a few words, for tables and help.
+            pub const fn about(self) -> &'static str {
+                match self { $(StrategyId::$variant => $about,)* }
+            }
+
+            /// Among how many shards of each class threads are dealt out.
+            pub const fn shards(self) -> usize {
+                match self { $(StrategyId::$variant => $homes,)* }
+            }
         }
 
         #[cfg(not(loom))]
@@ -77,6 +110,10 @@ macro_rules! strategies {
             pub(crate) fn new(id: StrategyId) -> Strategy {
                 match id { $(StrategyId::$variant => Strategy::$variant(Box::default()),)* }
             }
+
+            pub(crate) fn id(&self) -> StrategyId {
+                match self { $(Strategy::$variant(_) => StrategyId::$variant,)* }
+            }
         }
 
         #[cfg(not(loom))]
@@ -87,13 +124,62 @@ macro_rules! strategies {
         }
         #[cfg(not(loom))]
         pub(crate) use with_shards;
+
+        /// The lists by the names of their designs, for tests that step inside.
+        #[cfg(test)]
+        pub(crate) mod list {
+            use super::*;
+            $(pub(crate) type $variant = $list;)*
+        }
+
+        /// One test for every design: `$check::<its list>()`.
+        #[cfg(test)]
+        macro_rules! each_design {
+            ($check:path) => {
+                $(
+                    #[test]
+                    #[allow(non_snake_case, reason = "named as its design")]
+                    fn $variant() {
+                        use $check as check;
+                        check::<$crate::free_list::list::$variant>();
+                    }
+                )*
+            };
+        }
+        #[cfg(test)]
+        pub(crate) use each_design;
     };
 }
 
 strategies! {
-    Mutex = "mutex", "Phase 6.25", mutex::MutexList;
-    LockfreeWalk = "lockfree-walk", "Phase 7.1", lockfree_walk::WalkStack;
-    LockfreeSingle = "lockfree-single", "Phase 7.1.1", lockfree_single::SingleStack;
+    Mutex = "mutex", "Phase 6.25", SHARDS, mutex::MutexList,
+        "a padded mutex a shard; a batch is walked once, under the lock";
+    LockfreeWalk = "lockfree-walk", "Phase 7.1", SHARDS, lockfree_walk::WalkStack,
+        "a CAS stack; a batch is walked inside the CAS loop";
+    LockfreeSingle = "lockfree-single", "Phase 7.1.1", SHARDS, lockfree_single::SingleStack,
+        "a CAS stack; a batch is repeated single pops";
+    WalkOnce = "walk-once", "option A1", SHARDS, walk_once::OnceStack,
+        "a CAS stack; after a failed CAS only what has changed is walked again";
+    SmallBatch = "small-batch", "option A1", SHARDS, small_batch::SmallBatchStack,
+        "as lockfree-walk, in batches of 4";
+    Relaxed = "relaxed", "option A2", SHARDS, relaxed::RelaxedStack,
+        "as walk-once, with the weakest memory orderings that are right";
+    Hybrid = "hybrid", "option A3", SHARDS, hybrid::HybridStack,
+        "a CAS for single blocks, a mutex a shard for batches";
+    Targeted = "targeted", "option C", SHARDS, targeted::TargetedList,
+        "batches under a mutex a shard; single blocks go lock-free to an inbox that is taken whole";
+    ClassLock = "class-lock", "option B2", 1, class_lock::ClassList,
+        "a mutex a class, no shards";
+    GlobalLock = "global-lock", "option B2", 1, global_lock::OptimisticStack,
+        "one CAS attempt, no shards; who loses it queues behind one mutex for everything";
+    Depot = "depot", "not in the paper", SHARDS, depot::Depot,
+        "whole batches are handed over by one CAS, and nobody walks them";
+}
+
+impl StrategyId {
+    /// The designs that the paper measured; the others it proposed, or are our own.
+    pub const PAPER_TRIED: &'static [StrategyId] =
+        &[StrategyId::Mutex, StrategyId::LockfreeWalk, StrategyId::LockfreeSingle];
 }
 
 impl fmt::Display for StrategyId {

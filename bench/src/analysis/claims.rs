@@ -307,6 +307,15 @@ mod tests {
     }
 
     #[test]
+    fn an_injected_delay_decides_nothing() {
+        let mut record = synthetic::record();
+        record.report.injected = Some("delay=500ns".into());
+        let claims = claims(&record);
+        assert!(claims.iter().all(|c| c.verdict == Verdict::CannotTell));
+        assert!(claims.iter().all(|c| c.why.starts_with("A delay was injected (delay=500ns)")));
+    }
+
+    #[test]
     fn a_claim_says_where_it_was_judged() {
         let mut record = synthetic::record();
         record.report.machine.cores = 2;

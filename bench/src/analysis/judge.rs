@@ -169,8 +169,8 @@ pub(super) fn judge(statement: &Statement, record: &Record) -> Claim {
         interval(&values).ok_or_else(|| "nothing was measured".to_owned())
     });
     let (verdict, why, measured) = match &found {
-        Ok(interval) if let Some(share) = table.as_ref().ok().and_then(|t| quiet::busy(t)) => {
-            (Verdict::CannotTell, quiet::reason(share), unit.interval(interval))
+        Ok(interval) if let Some(why) = table.as_ref().ok().and_then(|t| unfit(t, record)) => {
+            (Verdict::CannotTell, why, unit.interval(interval))
         }
         Ok(interval) => {
             let verdict = statement.range.judge(interval);
@@ -195,6 +195,14 @@ pub(super) fn judge(statement: &Statement, record: &Record) -> Claim {
         why,
         caveat: statement.caveat.to_owned(),
     }
+}
+
+/// Why what was measured on a table says nothing of the designs on this machine, if so.
+fn unfit(table: &Table, record: &Record) -> Option<String> {
+    let injected = record.report.injected.as_ref();
+    injected
+        .map(|delay| format!("A delay was injected ({delay}), so the figure is not the machine's own."))
+        .or_else(|| quiet::busy(table).map(quiet::reason))
 }
 
 /// `larson, 4 threads`

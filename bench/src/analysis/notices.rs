@@ -5,11 +5,15 @@ use super::quiet;
 use super::record::Record;
 use super::words::list;
 
-/// The notices, the most important first. An injected delay, once a report can have one, belongs at the very top: with it
-/// nothing here is a property of the machine.
+/// The notices, the most important first: with an injected delay nothing here is a property of the machine.
 pub(super) fn notices(record: &Record) -> Vec<String> {
     let c = &record.conditions;
     let mut notices = Vec::new();
+    if let Some(injected) = &record.report.injected {
+        notices.push(format!(
+            "DELAY INJECTED: {injected}. The figures show what was asked for, not this machine alone, and nothing is judged."
+        ));
+    }
     if c.interrupted {
         notices.push(format!(
             "This report was interrupted: it holds the {} of {} planned runs that were finished.",
@@ -45,6 +49,14 @@ pub(super) fn notices(record: &Record) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::analysis::synthetic;
+
+    #[test]
+    fn an_injected_delay_comes_first() {
+        let mut record = synthetic::record();
+        record.report.injected = Some("class=8192,shard=3,delay=500ns".into());
+        record.conditions.quick = true;
+        assert!(notices(&record)[0].starts_with("DELAY INJECTED: class=8192,shard=3,delay=500ns."));
+    }
 
     #[test]
     fn a_whole_report_has_none_and_a_part_says_so() {

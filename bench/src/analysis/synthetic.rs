@@ -39,6 +39,7 @@ pub(super) fn record() -> Record {
         },
         command: "stormglass report --quick".into(),
         version: "0.1.0".into(),
+        injected: None,
         progress: None,
         tables: tables.into_iter().map(|(workload, threads)| table(workload, threads)).collect(),
         problems: vec![],

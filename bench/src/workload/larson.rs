@@ -23,7 +23,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use stormglass_allocator::{Heap, Pool};
+use stormglass_allocator::{Class, Heap, Pool};
 
 use super::answer::{Held, distinct};
 use super::{Meter, OwnLine, Trouble, Workload};
@@ -46,6 +46,13 @@ impl Workload for Larson {
 
     fn shape(&self) -> Shape {
         Shape { threads: 4, seconds: 0.8, min: 2048, max: 32768, chunks: 1000, rounds: 100, seed: 42 }
+    }
+
+    fn touches(&self, shape: &Shape, class: Class, _shard: usize) -> bool {
+        // Its threads come and go, and each takes the next home shard. Sizes end below `max`, but for a single size.
+        let largest = shape.min.max(shape.max - 1);
+        let of = |size| Class::of(size).map(Class::index);
+        (of(shape.min)..=of(largest)).contains(&Some(class.index()))
     }
 
     fn run(&self, pool: &Pool, shape: &Shape, meter: &mut dyn Meter) -> Result<u64, Trouble> {

@@ -5,12 +5,13 @@
 
 mod answer;
 mod larson;
+pub(crate) mod reach;
 mod storm;
 
 use std::fmt;
 use std::io;
 
-use stormglass_allocator::{Pool, PoolError};
+use stormglass_allocator::{Class, Pool, PoolError};
 
 use crate::shape::Shape;
 
@@ -43,6 +44,9 @@ pub trait Workload: Sync {
     fn home(&self) -> Option<usize> {
         None
     }
+
+    /// Whether it can ever touch this shard's list; `true` where nobody can know beforehand.
+    fn touches(&self, shape: &Shape, class: Class, shard: usize) -> bool;
 
     /// Whether it can run in this shape.
     ///

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use stormglass_allocator::Pool;
+use stormglass_allocator::{Class, Pool};
 
 use super::answer::{Held, distinct};
 use super::{Meter, OwnLine, Trouble, Workload};
@@ -53,6 +53,10 @@ impl Workload for Storm {
 
     fn home(&self) -> Option<usize> {
         Some(SHARD)
+    }
+
+    fn touches(&self, _shape: &Shape, class: Class, shard: usize) -> bool {
+        class.bytes() == BYTES && shard == SHARD
     }
 
     fn check(&self, shape: &Shape) -> Result<(), String> {

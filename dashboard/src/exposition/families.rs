@@ -4,13 +4,13 @@
 //! that this build knows, they are those of the metric table; of one that only a newer writer knows, those of the
 //! first writer that was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use prometheus::proto::Metric as Sample;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, MetricFamily, MetricType};
-use stormglass_telemetry::{Counts, Family, Kind, Label, Liveness, Metric};
+use stormglass_telemetry::{Counts, Family, Kind, Metric};
 
-use super::PROCESS_LABELS;
+use super::{INJECTED_LABEL, PROCESS_LABELS};
 
 /// A label with its value.
 pub(super) fn label(name: &str, value: &str) -> LabelPair {
@@ -22,7 +22,7 @@ pub(super) fn label(name: &str, value: &str) -> LabelPair {
 
 struct Entry {
     family: MetricFamily,
-    /// Names of the labels after the process's.
+    /// Names of the labels after the group's.
     labels: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Families {
         self.by_name.into_values().map(|entry| entry.family).collect()
     }
 
-    /// Adds the one series that a process, or the sidecar, has of a metric.
+    /// Adds the one series that a group, or the sidecar, has of a metric.
     pub(super) fn value(&mut self, metric: Metric, labels: &[LabelPair], value: f64) {
         let d = metric.descriptor();
         let entry = self
@@ -49,26 +49,25 @@ impl Families {
         entry.family.mut_metric().push(sample);
     }
 
-    /// Adds the series of a process's counts. Of a living process, zeros are shown too where it is at work: a rate
-    /// needs the 0 from which a counter rises. Of a dead one nothing rises any more, and its zeros are left out, or
-    /// the dead of a benchmark would be most of a scrape.
-    pub(super) fn counts(&mut self, counts: &Counts, process: &[LabelPair], liveness: Liveness) {
-        let touched = (liveness == Liveness::Live).then(|| Touched::of(counts));
+    /// Adds the series of a group's counts. Counters of a shard that is at work are shown with their zeros, because a
+    /// rate needs the 0 from which a counter rises; a histogram, which is many lines, only once it has a value.
+    pub(super) fn counts(&mut self, counts: &Counts, group: &[LabelPair]) {
+        let touched = Touched::of(counts);
         for family in &counts.schema.families {
             let names = family.labels.iter().map(|&l| counts.schema.labels[l].name.as_str());
             let names: Vec<&str> = names.collect();
             let Some(entry) = self.entry(family, &names) else { continue };
             let samples = entry.family.mut_metric();
             counts.each(family, |at, values| {
-                let said = match &touched {
-                    Some(touched) => touched.shows(family, at),
-                    None => values.iter().any(|v| *v != 0),
+                let said = match family.kind {
+                    Kind::Histogram => values.iter().any(|v| *v != 0),
+                    _ => touched.shows(family, at),
                 };
                 if !said {
                     return;
                 }
-                let mut labels = Vec::with_capacity(process.len() + at.len());
-                labels.extend_from_slice(process);
+                let mut labels = Vec::with_capacity(group.len() + at.len());
+                labels.extend_from_slice(group);
                 labels.extend(
                     at.iter()
                         .zip(&family.labels)
@@ -95,7 +94,10 @@ impl Families {
                     d.kind == family.kind && d.labels.iter().map(|(l, _)| l.name()).eq(labels.iter().copied())
                 }
                 None => {
-                    is_name(&family.name) && labels.iter().all(|l| is_name(l) && !PROCESS_LABELS.contains(l))
+                    is_name(&family.name)
+                        && labels
+                            .iter()
+                            .all(|l| is_name(l) && !PROCESS_LABELS.contains(l) && *l != INJECTED_LABEL)
                 }
             };
             if !usable {
@@ -167,59 +169,35 @@ fn histogram(family: &Family, values: &[u64]) -> Histogram {
     histogram
 }
 
-/// Which classes and shards anything was ever counted of. All the others are left out: 56 shards of 30 metrics
-/// would drown the few that a process uses. Counts never fall, so a series that is there stays.
-struct Touched {
-    class: Option<usize>,
-    shard: Option<usize>,
-    shards: usize,
-    classes: Vec<bool>,
-    cells: Vec<bool>,
-}
+/// Which label combinations anything was ever counted of: by class, by class and shard, by those and what comes
+/// besides (the operation). All the others are left out: 56 shards of 30 metrics would drown the few that a process uses,
+/// and a design has no zeros of operations that it does not have. Counts never fall, so a series that is there stays.
+#[derive(Default)]
+struct Touched(HashSet<u64>);
 
 impl Touched {
     fn of(counts: &Counts) -> Touched {
-        let label = |label: Label| counts.schema.labels.iter().position(|l| l.name == label.name());
-        let len = |label: Option<usize>| label.map_or(0, |l| counts.schema.labels[l].values.len());
-        let (class, shard) = (label(Label::Class), label(Label::Shard));
-        let (classes, shards) = (len(class), len(shard));
-        let mut touched = Touched {
-            class,
-            shard,
-            shards,
-            classes: vec![false; classes],
-            cells: vec![false; classes * shards],
-        };
+        let mut touched = Touched::default();
         for family in &counts.schema.families {
             counts.each(family, |at, values| {
-                if values.iter().all(|v| *v == 0) {
-                    return;
-                }
-                let (class, shard) = touched.place(family, at);
-                if let Some(class) = class {
-                    touched.classes[class] = true;
-                    if let Some(shard) = shard {
-                        touched.cells[class * touched.shards + shard] = true;
-                    }
+                if values.iter().any(|v| *v != 0) {
+                    touched.0.extend(places(family, at));
                 }
             });
         }
         touched
     }
 
-    /// The class and the shard of a label combination.
-    fn place(&self, family: &Family, at: &[usize]) -> (Option<usize>, Option<usize>) {
-        let of = |label: Option<usize>| {
-            family.labels.iter().position(|l| Some(*l) == label).map(|position| at[position])
-        };
-        (of(self.class), of(self.shard))
-    }
-
     fn shows(&self, family: &Family, at: &[usize]) -> bool {
-        match self.place(family, at) {
-            (None, _) => true,
-            (Some(class), None) => self.classes[class],
-            (Some(class), Some(shard)) => self.cells[class * self.shards + shard],
-        }
+        places(family, at).last().is_none_or(|place| self.0.contains(&place))
     }
+}
+
+/// Names for the first label's value, the first two's, and so on: 14 bits a label, which holds the 64 labels and the 128
+/// values a label that a reader takes, and is never 0; a reader takes at most four labels a metric.
+fn places(family: &Family, at: &[usize]) -> impl Iterator<Item = u64> {
+    family.labels.iter().zip(at).scan(0_u64, |place, (&label, &value)| {
+        *place = *place << 14 | (((label as u64) << 7 | value as u64) + 1);
+        Some(*place)
+    })
 }

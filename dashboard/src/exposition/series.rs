@@ -1,74 +1,98 @@
 //! Which snapshots make one set of series.
 //!
-//! Invariant: no two results of [`by_process`] have the same labels: Prometheus would refuse the whole scrape.
+//! A series is about the processes of one command, strategy and workload, all added up: those that live, those that
+//! are dead and still shown, and those that have gone. A process id would be a label without bound, and each restart of a
+//! service would begin its counters anew; the page tells processes apart. Processes with an injected delay are a group
+//! of their own, and each of their series says so.
+//!
+//! Invariants: no two results of [`by_group`] have the same labels, or Prometheus would refuse the whole scrape; what
+//! a group has counted stays in its sums for as long as the sidecar runs.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::proto::LabelPair;
-use stormglass_telemetry::{Liveness, Snapshot};
+use stormglass_telemetry::{Counts, Liveness, Snapshot};
 
+use super::INJECTED_LABEL;
 use super::families::label;
+use crate::retired::{Group, Retired};
 
-/// One or more segments of one process, added up.
-pub(super) struct Series(Snapshot);
-
-impl std::ops::Deref for Series {
-    type Target = Snapshot;
-
-    fn deref(&self) -> &Snapshot {
-        &self.0
-    }
+/// The processes of one group, added up.
+pub(super) struct Series {
+    /// Whether one of them lives.
+    pub(super) live: bool,
+    /// Threads of the living.
+    pub(super) threads: u64,
+    /// Bytes that callers of the living hold; `None` where none of the writers counts what that takes.
+    pub(super) live_bytes: Option<u64>,
+    /// Bytes of the pages of the living.
+    pub(super) mapped_bytes: Option<u64>,
+    /// Bytes of the segments, also of the dead while they are kept.
+    pub(super) segment_bytes: u64,
+    /// Threads that ever owned a slot.
+    pub(super) threads_started: u64,
+    /// Threads that found no slot.
+    pub(super) threads_dropped: u64,
+    /// Versions of their writers.
+    pub(super) versions: BTreeSet<String>,
+    /// Everything that they counted.
+    pub(super) counts: Counts,
 }
 
 impl Series {
-    /// The labels that say which process.
-    pub(super) fn labels(&self) -> Vec<LabelPair> {
-        let process = &self.process;
-        vec![
-            label("pid", &process.pid.to_string()),
-            label("command", &process.command),
-            label("strategy", &process.strategy),
-            label("workload", &process.workload),
-        ]
+    fn of(snapshot: &Snapshot) -> Series {
+        let live = snapshot.liveness == Liveness::Live;
+        // A dead process holds nothing, whatever its segment says: it may have been killed in mid-work.
+        let held = |bytes: Option<u64>| if live { bytes } else { bytes.map(|_| 0) };
+        Series {
+            live,
+            threads: if live { u64::from(snapshot.threads) } else { 0 },
+            live_bytes: held(snapshot.live_bytes()),
+            mapped_bytes: held(snapshot.mapped_bytes()),
+            segment_bytes: snapshot.segment_bytes,
+            threads_started: snapshot.threads_started,
+            threads_dropped: snapshot.threads_dropped,
+            versions: BTreeSet::from([snapshot.process.version.clone()]),
+            counts: snapshot.counts.clone(),
+        }
     }
 
-    fn is_of_same(&self, other: &Snapshot) -> bool {
-        let (a, b) = (&self.process, &other.process);
-        (a.pid, &a.command, &a.strategy, &a.workload) == (b.pid, &b.command, &b.strategy, &b.workload)
-    }
-
-    /// Adds another segment of the process. One whose writer counts other things (two versions in one process, or
-    /// a reused pid) cannot be added: then the younger stands.
-    fn add(&mut self, other: Snapshot) {
-        let sum = &mut self.0;
-        if sum.counts.schema != other.counts.schema {
-            if other.born > sum.born {
-                *sum = other;
-            }
-            return;
-        }
-        for (total, value) in sum.counts.values.iter_mut().zip(&other.counts.values) {
-            *total = total.wrapping_add(*value);
-        }
+    fn add(&mut self, other: Series) {
         // Saturating: these are what a file says, and a file may say anything.
-        sum.threads = sum.threads.saturating_add(other.threads);
-        sum.threads_started = sum.threads_started.saturating_add(other.threads_started);
-        sum.threads_dropped = sum.threads_dropped.saturating_add(other.threads_dropped);
-        sum.segment_bytes = sum.segment_bytes.saturating_add(other.segment_bytes);
-        if other.liveness == Liveness::Live {
-            sum.liveness = Liveness::Live;
-            sum.process = Arc::clone(&other.process);
-        }
+        let sum = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a.saturating_add(b)).or(a).or(b);
+        self.live |= other.live;
+        self.threads = self.threads.saturating_add(other.threads);
+        self.live_bytes = sum(self.live_bytes, other.live_bytes);
+        self.mapped_bytes = sum(self.mapped_bytes, other.mapped_bytes);
+        self.segment_bytes = self.segment_bytes.saturating_add(other.segment_bytes);
+        self.threads_started = self.threads_started.saturating_add(other.threads_started);
+        self.threads_dropped = self.threads_dropped.saturating_add(other.threads_dropped);
+        self.versions.extend(other.versions);
+        self.counts.add(&other.counts);
     }
 }
 
-/// Snapshots with the same labels added up, in the order of their first.
-pub(super) fn by_process(snapshots: Vec<Snapshot>) -> Vec<Series> {
-    let mut all: Vec<Series> = Vec::with_capacity(snapshots.len());
-    for snapshot in snapshots {
-        match all.iter_mut().find(|series| series.is_of_same(&snapshot)) {
-            Some(series) => series.add(snapshot),
-            None => all.push(Series(snapshot)),
+/// The labels that say which processes.
+pub(super) fn labels(group: &Group) -> Vec<LabelPair> {
+    let mut labels = vec![
+        label("command", &group.command),
+        label("strategy", &group.strategy),
+        label("workload", &group.workload),
+    ];
+    labels.extend(group.injected.as_deref().map(|injected| label(INJECTED_LABEL, injected)));
+    labels
+}
+
+/// Everything that was ever counted, by group.
+pub(super) fn by_group(snapshots: &[Snapshot], retired: &Retired) -> BTreeMap<Group, Series> {
+    let mut all: BTreeMap<Group, Series> = BTreeMap::new();
+    for snapshot in snapshots.iter().chain(retired.snapshots()) {
+        let series = Series::of(snapshot);
+        match all.entry(Group::of(&snapshot.process)) {
+            std::collections::btree_map::Entry::Occupied(mut group) => group.get_mut().add(series),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(series);
+            }
         }
     }
     all

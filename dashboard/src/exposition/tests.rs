@@ -10,7 +10,7 @@ use crate::synthetic::{self, Fixed, SECOND, add};
 const BLESS: &str = "STORMGLASS_BLESS";
 
 fn render(snapshots: Vec<Snapshot>) -> String {
-    let exposition = Exposition::new(SharedSource::new(Fixed(snapshots))).expect("the table registers");
+    let exposition = Exposition::new(SharedSource::new(Fixed::new(snapshots))).expect("the table registers");
     exposition.render().expect("the text encodes")
 }
 
@@ -61,8 +61,7 @@ fn the_exposition_is_the_golden_one() {
 #[test]
 fn buckets_add_up_and_bounds_are_in_seconds() {
     let text = render(storm());
-    let labels =
-        r#"pid="4242",command="hammer",strategy="lockfree-single",workload="storm",class="8192",shard="5""#;
+    let labels = r#"command="hammer",strategy="lockfree-single",workload="storm",class="8192",shard="5""#;
     for line in [
         format!(r#"stormglass_cas_retries_bucket{{{labels},le="4"}} 10"#),
         format!(r#"stormglass_cas_retries_bucket{{{labels},le="1024"}} 17"#),
@@ -74,7 +73,7 @@ fn buckets_add_up_and_bounds_are_in_seconds() {
         assert!(text.contains(&(line.clone() + "\n")), "{line}");
     }
     assert!(text.contains(r#"le="0.000000064""#), "64 ns");
-    assert!(text.contains(r#"stormglass_up{pid="17",command="say \"hi\"\\","#), "labels are escaped");
+    assert!(text.contains(r#"stormglass_up{command="say \"hi\"\\","#), "labels are escaped");
 }
 
 #[test]
@@ -82,29 +81,65 @@ fn only_what_was_touched_is_shown() {
     let text = render(storm());
     assert!(!text.contains(r#"shard="4""#));
     assert!(!text.contains(r#"class="5120""#));
-    assert!(text.contains(r#"stormglass_ring_hits_total{pid="4242",command="hammer",strategy="lockfree-single",workload="storm",class="2048"} 1"#));
-    let zero = r#"shard="5",op="push"} 0"#;
-    assert!(text.contains(zero), "all of a touched shard, also what is 0");
+    assert!(text.contains(r#"stormglass_ring_hits_total{command="hammer",strategy="lockfree-single",workload="storm",class="2048"} 1"#));
+    assert!(text.contains(r#"aba_averted_total{command="hammer",strategy="lockfree-single",workload="storm",class="8192",shard="5"} 0"#),
+        "all counters of a touched shard, also what is 0");
+    assert!(!text.contains(r#"op="push""#), "but no operation that the design does not have");
     assert!(
-        text.lines()
-            .filter(|l| l.contains("pid=\"17\"") && l.contains("class="))
-            .all(|l| l.contains("lock_wait")),
-        "of a dead process only what it counted"
+        !text.contains("lock_hold_seconds_bucket"),
+        "a histogram without a value is many lines of nothing"
     );
 }
 
 #[test]
-fn several_segments_of_one_process_are_added_up() {
+fn the_processes_of_a_group_are_added_up_and_what_has_gone_stays() {
     let mut second = storm().remove(0);
-    second.process = Arc::new(Process { sequence: 1, ..(*second.process).clone() });
+    second.process =
+        Arc::new(Process { pid: 4243, version: "0.2.0".to_owned(), ..(*second.process).clone() });
+    let mut dead = second.clone();
+    dead.process = Arc::new(Process { pid: 4244, ..(*second.process).clone() });
+    dead.liveness = Liveness::Dead;
+    let gone = storm().remove(0);
     let mut snapshots = storm();
-    snapshots.push(second);
-    let text = render(snapshots);
-    let labels = r#"pid="4242",command="hammer",strategy="lockfree-single",workload="storm""#;
-    assert!(text.contains(&format!("stormglass_threads{{{labels}}} 4\n")));
-    assert!(text.contains(&format!(r#"stormglass_ring_hits_total{{{labels},class="8192"}} 2000"#)));
+    snapshots.extend([second, dead]);
+    let mut source = Fixed::new(snapshots);
+    source.retired.bury(gone);
+    let text = Exposition::new(SharedSource::new(source))
+        .expect("the table registers")
+        .render()
+        .expect("the text encodes");
+    let labels = r#"command="hammer",strategy="lockfree-single",workload="storm""#;
+    for line in [
+        format!("stormglass_up{{{labels}}} 1"),
+        format!("stormglass_threads{{{labels}}} 4"),
+        format!("stormglass_threads_started_total{{{labels}}} 12"),
+        format!(r#"stormglass_ring_hits_total{{{labels},class="8192"}} 4000"#),
+        format!(r#"stormglass_process_info{{{labels},version="0.1.0"}} 1"#),
+        format!(r#"stormglass_process_info{{{labels},version="0.2.0"}} 1"#),
+        format!("stormglass_mapped_bytes{{{labels}}} 4194304"),
+        "stormglass_segments 4".to_owned(),
+    ] {
+        assert!(text.contains(&(line.clone() + "\n")), "{line}");
+    }
     assert_eq!(text.matches("stormglass_up{").count(), 2);
-    assert!(text.contains("stormglass_segments 3\n"));
+}
+
+#[test]
+fn what_is_delayed_on_purpose_is_marked_in_every_series_and_added_to_nothing_else() {
+    let mut delayed = storm().remove(0);
+    let injected = Some("class=8192,shard=5,delay=2us".to_owned());
+    delayed.process = Arc::new(Process { pid: 4243, injected, ..(*delayed.process).clone() });
+    let text = render(vec![storm().remove(0), delayed]);
+    let of_processes: Vec<&str> = text.lines().filter(|l| l.contains(r#"command="hammer""#)).collect();
+    let marked =
+        of_processes.iter().filter(|l| l.contains(r#"injected="class=8192,shard=5,delay=2us""#)).count();
+    assert_eq!(2 * marked, of_processes.len());
+    for hits in [
+        r#"workload="storm",class="8192"} 1000"#,
+        r#"workload="storm",injected="class=8192,shard=5,delay=2us",class="8192"} 1000"#,
+    ] {
+        assert!(text.contains(hits), "{hits}");
+    }
 }
 
 #[test]
@@ -134,7 +169,7 @@ fn a_newer_writer_shows_what_it_has_and_cannot_break_the_scrape() {
 
 #[test]
 fn scrapes_are_counted() {
-    let exposition = Exposition::new(SharedSource::new(Fixed(Vec::new()))).expect("the table registers");
+    let exposition = Exposition::new(SharedSource::new(Fixed::new(Vec::new()))).expect("the table registers");
     exposition.render().expect("the text encodes");
     let text = exposition.render().expect("the text encodes");
     assert!(text.contains("stormglass_scrapes_total 1\n"));
