@@ -86,11 +86,13 @@ impl<'p> Ledger<'p> {
         let finished = self.runs[bout][design].iter().flatten();
         let delta = Counted::pooled(finished.filter_map(|m| m.counted.as_ref()));
         let measures = delta.as_ref().map_or_else(Measures::default, |d| d.measures(Select::ALL));
-        let batch = delta.as_ref().and_then(|d| {
-            let sum = |metric| d.counts.sum(metric, Select::ALL);
-            let refills = sum(Metric::Refills).filter(|&n| n > 0)?;
-            Some(sum(Metric::RefilledBlocks)? as f64 / refills as f64)
-        });
+        let per = |count, of: &[Metric]| {
+            let sum = |metric| delta.as_ref()?.counts.sum(metric, Select::ALL);
+            let of = of.iter().map(|&metric| sum(metric)).sum::<Option<u64>>().filter(|&n| n > 0)?;
+            Some(sum(count)? as f64 / of as f64)
+        };
+        let batch = per(Metric::RefilledBlocks, &[Metric::Refills]);
+        let remote_frees = per(Metric::RemoteFrees, &[Metric::RingHits, Metric::RingMisses]);
         let id = self.plan.designs[design];
         let injected = self.injected();
         let facts = Facts {
@@ -110,6 +112,7 @@ impl<'p> Ledger<'p> {
             ratio,
             measures,
             retries: delta.as_ref().and_then(Retries::of),
+            remote_frees,
             rounds: self.runs[bout][design].iter().map(|run| run.as_ref().map(round)).collect(),
         })
     }

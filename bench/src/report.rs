@@ -77,6 +77,9 @@ pub struct Row {
     /// Retries of one operation, over all finished runs together; `None` where nothing was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<Retries>,
+    /// Blocks freed to another shard for each allocation, over all finished runs together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_frees: Option<f64>,
     /// Each round by itself, `None` where its run did not finish: what an interval of a counted figure is made from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rounds: Vec<Option<Round>>,
@@ -102,6 +105,7 @@ impl Report {
         for row in brief.tables.iter_mut().flat_map(|table| &mut table.rows) {
             row.rounds.clear();
             row.retries = None;
+            row.remote_frees = None;
         }
         brief
     }

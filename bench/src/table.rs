@@ -204,6 +204,7 @@ mod tests {
             measures,
             sentence: format!("{design} did this."),
             retries: None,
+            remote_frees: None,
             rounds: vec![],
         }
     }

@@ -140,8 +140,9 @@ fn who_wins(analysis: &Analysis) -> Vec<Block> {
         ],
         rows: rows.collect(),
         notes: vec![
-            "With locks: mutex, hybrid, targeted, class-lock, global-lock, which take batches under one. Lock-free: lockfree-walk, \
-             lockfree-single, walk-once, small-batch, relaxed, depot. page shares no list and is neither."
+            "With locks: mutex, hybrid, targeted, which take batches under one. Lock-free: lockfree-walk, lockfree-single, \
+             walk-once, small-batch, relaxed, depot. Neither: class-lock and global-lock have one shard a class, so that no free is \
+             remote, and page shares no list: more than the lock differs."
                 .to_owned(),
             "The best are chosen by the same runs that are then compared, which favours both a little.".to_owned(),
         ],
@@ -200,6 +201,9 @@ fn method(analysis: &Analysis) -> Vec<Block> {
          many lines as the paper's did, but a block that is popped does not bring its own first line into the cache.",
         "A thread-local ring of 64 blocks stands in front, refilled 32 at a time. The lists see a small part of the operations, so a \
          difference between lists is diluted in larson, and by design not in the storm.",
+        "A free of a block that another shard owns is pushed on that shard's remote-free stack, a CAS each, whichever the design. In \
+         larson, whose blocks change hands, most frees may be such (see the tables), and that work hides the lists' differences. \
+         class-lock and global-lock have one shard a class and no remote frees.",
         "Heads carry a version against ABA, which the paper's did not: its lists could be corrupted and be fast at it.",
         "larson touches two bytes of each block, the storm none: neither says what caches do to a program's own data.",
         "A virtual machine shares its processor: a thread may be suspended at any instruction, by a neighbour that nobody sees here.",

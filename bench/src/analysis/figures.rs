@@ -50,7 +50,8 @@ impl Place {
         let what = match self {
             Place::Larson(_) => {
                 "the paper's benchmark. A thread-local ring stands in front of the lists and serves most allocations, so of a \
-                 difference between lists only a part is seen."
+                 difference between lists only a part is seen. Blocks change hands, so many frees are remote, a CAS each under \
+                 every design that has shards."
             }
             Place::Storm => {
                 "the case that the paper argues about, every thread on one shard. It is the worst case, and no typical program."

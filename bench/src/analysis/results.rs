@@ -8,7 +8,7 @@ use crate::retries::Depth;
 use crate::table::{notes, rate};
 
 /// What the columns of the tables mean.
-pub(super) const LEGEND: [&str; 8] = [
+pub(super) const LEGEND: [&str; 9] = [
     "Change: the median of the paired ratios to the baseline, and in brackets its interval.",
     "CASes: attempts and failures of pops, for each batch that reached a ring. A dash: this design pops without a CAS.",
     "Walked/kept: blocks walked for each block kept; 1 is no waste.",
@@ -16,6 +16,7 @@ pub(super) const LEGEND: [&str; 8] = [
     "Retries: of one operation on a shared list, remote frees included; the 50th and 99th percentile and the deepest, each by \
      the bound of its bucket.",
     "Ring hits: share of the allocations that a thread's own ring served.",
+    "Remote frees: blocks freed to another shard than the thread's own, a CAS each, for each allocation.",
     "Slow path: time of refills and spills for each batch.",
     "Counted figures are of all finished runs together; a dash is what was not counted, never a 0.",
 ];
@@ -39,6 +40,7 @@ pub(super) fn table(table: &report::Table) -> Table {
             Column::numbers("p99"),
             Column::numbers("max"),
             Column::numbers("ring hits"),
+            Column::numbers("remote frees"),
             Column::numbers("slow path a batch"),
         ],
         rows: table.rows.iter().map(|row| cells(row, &table.baseline)).collect(),
@@ -74,6 +76,7 @@ fn cells(row: &Row, baseline: &str) -> Vec<String> {
         depth(retries.and_then(|r| r.quantile(0.99))),
         depth(retries.and_then(crate::retries::Retries::deepest)),
         m.ring_hit_ratio.map_or_else(dash, |v| format!("{:.1}%", v * 100.0)),
+        share(row.remote_frees),
         // A clock without a fixed rate counts 0 nanoseconds.
         m.slow_path_nanoseconds_per_batch.filter(|n| *n > 0.0).map_or_else(dash, time),
     ]

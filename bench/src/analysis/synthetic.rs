@@ -93,6 +93,7 @@ fn row(design: &(&str, &str, f64, f64, Option<f64>), workload: &str, threads: us
             buckets: vec![900, 90, 9, 0, u64::from(n > 50.0)],
             sum: 110,
         }),
+        remote_frees: Some(if workload == "larson" { 0.6 } else { 0.0 }),
         rounds: runs
             .iter()
             .map(|&ops_per_second| Some(Round { ops_per_second, measures, others: Some(0.02) }))
