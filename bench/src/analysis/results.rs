@@ -64,7 +64,7 @@ fn cells(row: &Row, baseline: &str) -> Vec<String> {
     let retries = row.retries.as_ref();
     vec![
         row.design.clone(),
-        row.paper.trim_start_matches("Phase ").trim_start_matches("option ").to_owned(),
+        paper(&row.paper),
         rate(row.median_ops_per_second),
         change,
         figure(attempts),
@@ -80,6 +80,14 @@ fn cells(row: &Row, baseline: &str) -> Vec<String> {
         // A clock without a fixed rate counts 0 nanoseconds.
         m.slow_path_nanoseconds_per_batch.filter(|n| *n > 0.0).map_or_else(dash, time),
     ]
+}
+
+/// Where the paper has a design, as short as its column.
+fn paper(place: &str) -> String {
+    match place {
+        "not in the paper" => "-".to_owned(),
+        _ => place.trim_start_matches("Phase ").trim_start_matches("option ").to_owned(),
+    }
 }
 
 fn time(nanoseconds: f64) -> String {
@@ -106,6 +114,14 @@ mod tests {
         let single = &storm.rows[2];
         assert_eq!(single[9..12].join(" "), "0 1 >4");
         assert!(storm.rows.iter().all(|row| row.len() == storm.columns.len()));
+    }
+
+    #[test]
+    fn the_paper_is_named_in_short() {
+        assert_eq!(
+            ["Phase 7.1", "option A1", "B1, MF2", "not in the paper"].map(paper),
+            ["7.1", "A1", "B1, MF2", "-"]
+        );
     }
 
     #[test]

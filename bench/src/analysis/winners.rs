@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use super::compare::speed;
+use super::quiet;
 use crate::report::{Report, Row, Table};
 use crate::stats::Interval;
 
@@ -55,6 +56,8 @@ pub struct Winner {
     pub best_locks: Option<String>,
     /// The fastest lock-free design.
     pub best_lock_free: Option<String>,
+    /// Whether other programs had too much of the machine for anybody to win.
+    pub busy: bool,
     /// The lock-free one against the one with locks.
     pub lock_free_against_locks: Option<Interval>,
 }
@@ -63,6 +66,7 @@ impl Winner {
     /// Who wins, locks or lock-free, in words.
     pub(super) fn outcome(&self) -> &'static str {
         match &self.lock_free_against_locks {
+            _ if self.busy => "the machine was busy",
             Some(i) if i.differs() && i.median > 1.0 => "lock-free",
             Some(i) if i.differs() => "locks",
             Some(_) => "no difference shown",
@@ -93,6 +97,7 @@ fn winner(table: &Table) -> Option<Winner> {
         as_fast: as_fast.map(|r| r.design.clone()).collect(),
         best_locks: name(locks),
         best_lock_free: name(lock_free),
+        busy: quiet::busy(table).is_some(),
         lock_free_against_locks: lock_free.zip(locks).and_then(|(a, b)| speed(a, b)),
     })
 }
@@ -110,6 +115,11 @@ mod tests {
         assert_eq!((found[0].fastest.as_str(), found[0].as_fast.len()), ("page", 0));
         assert_eq!(found[0].best_lock_free.as_deref(), Some("depot"));
         assert_eq!(found[0].outcome(), "lock-free");
+        let mut busy = report.clone();
+        for round in busy.tables[0].rows.iter_mut().flat_map(|row| row.rounds.iter_mut().flatten()) {
+            round.others = Some(0.5);
+        }
+        assert_eq!(winners(&busy)[0].outcome(), "the machine was busy");
         report.tables[0].rows.retain(|r| ["walk-once", "relaxed", "mutex"].contains(&r.design.as_str()));
         report.tables[0].rows[0].rounds.truncate(1);
         let found = winners(&report);

@@ -23,6 +23,7 @@ impl Unit {
     pub(super) fn write(self, value: f64) -> String {
         match self {
             Unit::Change => change(value),
+            Unit::Share if value > 0.0 && value < 1e-5 => "<0.001%".to_owned(),
             Unit::Share => format!("{}%", plain(value * 100.0)),
             Unit::Times => format!("{}x", number(value)),
             Unit::Number => number(value),
@@ -35,6 +36,7 @@ impl Unit {
         match self {
             Unit::Change if (value - 1.0).abs() < 1e-9 => "0%".to_owned(),
             Unit::Change => format!("{:+}%", round(value - 1.0)),
+            Unit::Share if value > 0.0 && value < 1e-5 => "<0.001%".to_owned(),
             Unit::Share => format!("{}%", round(value)),
             Unit::Times => format!("{value}x"),
             Unit::Number => value.to_string(),
@@ -138,7 +140,7 @@ mod tests {
             ["0%", "+40%", "40%"]
         );
         assert_eq!(Unit::Change.limit(1.05), "+5%");
-        assert_eq!(Unit::Share.write(0.012), "1.20%");
+        assert_eq!([0.0, 1e-7, 0.012].map(|share| Unit::Share.write(share)), ["0%", "<0.001%", "1.20%"]);
     }
 
     #[test]
