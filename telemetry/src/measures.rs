@@ -9,7 +9,7 @@ use crate::schema::{CLASS_BYTES, Metric, Op};
 use crate::snapshot::{Delta, Snapshot};
 
 /// What a span of time looked like, over the selected shards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Measures {
     /// Allocations a second: ring hits and misses. By class only: a shard has none of its own.
     pub allocations_per_second: Option<f64>,
