@@ -79,7 +79,7 @@ impl SegmentCollector {
             .map(|&metric| {
                 let d = metric.descriptor();
                 let process = PROCESS_LABELS.iter().filter(|_| !is_of_sidecar(metric)).copied();
-                let labels = process.chain(d.labels.iter().map(|(l, _)| l.name())).map(str::to_owned);
+                let labels = process.chain(d.labels.iter().map(|l| l.name())).map(str::to_owned);
                 Desc::new(d.name.to_owned(), d.help.to_owned(), labels.collect(), [].into())
             })
             .collect::<Result<_, _>>()?;
