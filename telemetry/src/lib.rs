@@ -9,6 +9,7 @@ pub mod clock;
 mod counts;
 mod directory;
 mod error;
+mod fork;
 mod histogram;
 mod layout;
 mod liveness;

@@ -6,10 +6,9 @@
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
@@ -18,6 +17,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::directory::Directory;
 use crate::error::{ClaimError, WriteError};
+use crate::fork::{self, Mappings, Registered};
 use crate::layout::{
     Chunk, DescriptorRecord, Header, LabelRecord, MAX_CHUNKS, SLOTS_OFFSET, chunks_offset, descriptor_record,
     field, label_record,
@@ -38,6 +38,10 @@ pub struct Identity<'a> {
 }
 
 /// A process's counters, by `C` classes and `S` shards of each: the mid pool's, unless said otherwise.
+///
+/// A forked child may go on with a writer that it inherits, and so with the slots and heaps of the thread that forked: they
+/// work on, in private memory that starts as a copy of the parent's counts, and the parent's segment is out of its reach.
+/// To be seen, a child makes a writer of its own.
 pub struct Writer<const C: usize = CLASSES, const S: usize = SHARDS> {
     segment: Option<Mapped>,
 }
@@ -49,11 +53,10 @@ struct Mapped {
     file: OwnedFd,
     header: NonNull<Header>,
     chunk: Chunk,
-    chunks: [AtomicPtr<u8>; MAX_CHUNKS],
-    growing: Mutex<()>,
+    mappings: Registered,
 }
 
-// SAFETY: the header is written before `Mapped` exists and through atomics afterwards; chunks are reached through atomics.
+// SAFETY: the header is written before `Mapped` exists and through atomics afterwards.
 unsafe impl Send for Mapped {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Mapped {}
@@ -130,9 +133,10 @@ impl<const C: usize, const S: usize> Writer<C, S> {
         Writer { segment: None }
     }
 
-    /// The segment's file; none if detached.
+    /// The segment's file; none if detached, or inherited by a forked child.
     pub fn path(&self) -> Option<&Path> {
-        self.segment.as_ref().map(|segment| segment.path.as_path())
+        let segment = self.segment.as_ref().filter(|segment| !segment.mappings.are_forked())?;
+        Some(&segment.path)
     }
 
     /// The delay that the segment says is injected; none if it says nothing or is detached.
@@ -144,12 +148,14 @@ impl<const C: usize, const S: usize> Writer<C, S> {
     }
 
     /// A slot for the calling thread. Where the segment can grow no more, the slot is private memory: the thread works on,
-    /// and is counted as dropped.
+    /// and is counted as dropped. So it is in a forked child, where there is nothing to be counted in.
     ///
     /// # Errors
     /// If not even private memory can be had.
     pub fn claim(&self) -> Result<Slot<'_, C, S>, ClaimError> {
-        let Some(segment) = &self.segment else { return Slot::private().map_err(ClaimError) };
+        let Some(segment) = self.segment.as_ref().filter(|segment| !segment.mappings.are_forked()) else {
+            return Slot::private().map_err(ClaimError);
+        };
         if let Some(slot) = segment.claim() {
             // Relaxed: a statistic.
             segment.header().threads_started.fetch_add(1, Ordering::Relaxed);
@@ -218,9 +224,14 @@ impl Mapped {
                 start.add(descriptors).cast::<DescriptorRecord>().add(i).write(record);
             }
         }
-        let chunks = [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CHUNKS];
-        chunks[0].store(chunk.as_ptr(), Ordering::Relaxed);
-        let mapped = Mapped { path, file, header, chunk: layout, chunks, growing: Mutex::new(()) };
+        let mappings = match Mappings::register(start, chunk, layout.bytes) {
+            Ok(mappings) => mappings,
+            Err(errno) => {
+                let error = WriteError::system("keep apart from forked processes", &path, errno);
+                return Err((path, error));
+            }
+        };
+        let mapped = Mapped { path, file, header, chunk: layout, mappings };
         protocol::publish(&mapped.header().chunks, 1);
         protocol::publish(&mapped.header().ready, 1);
         Ok(mapped)
@@ -237,9 +248,8 @@ impl Mapped {
         let owner = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
         loop {
             let count = protocol::published(&self.header().chunks) as usize;
-            let found = self.chunks[..count].iter().find_map(|chunk| {
-                // Acquire: pairs with the Release in `grow`.
-                let chunk = NonNull::new(chunk.load(Ordering::Acquire))?;
+            let found = (0..count).find_map(|number| {
+                let chunk = self.mappings.chunk(number)?;
                 // SAFETY: a chunk starts with its owner words, zeroed by the file system, and stays mapped until drop.
                 let owners = unsafe { core::slice::from_raw_parts(chunk.cast().as_ptr(), self.chunk.slots) };
                 let number = protocol::claim(owners, owner)?;
@@ -255,7 +265,7 @@ impl Mapped {
 
     /// Adds a chunk, unless another thread has done so since there were `seen`. `false` if there can be no more.
     fn grow(&self, seen: usize) -> bool {
-        let Ok(_growing) = self.growing.lock() else { return false };
+        let locked = fork::lock();
         let count = protocol::published(&self.header().chunks) as usize;
         if count > seen {
             return true;
@@ -268,8 +278,7 @@ impl Mapped {
         let allocated =
             rustix::fs::fallocate(&self.file, FallocateFlags::empty(), offset as u64, bytes as u64);
         let Ok(chunk) = allocated.and_then(|()| map(&self.file, offset, bytes)) else { return false };
-        // Release: pairs with the Acquire in `claim`.
-        self.chunks[count].store(chunk.as_ptr(), Ordering::Release);
+        self.mappings.add(count, chunk, &locked);
         protocol::publish(&self.header().chunks, count as u32 + 1);
         true
     }
@@ -277,14 +286,9 @@ impl Mapped {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        // SAFETY: these are the mappings that `fill` and `grow` made; slots borrow the writer, so none is in use.
-        unsafe {
-            for chunk in &mut self.chunks {
-                if !chunk.get_mut().is_null() {
-                    let _ = rustix::mm::munmap(chunk.get_mut().cast(), self.chunk.bytes);
-                }
-            }
-            let _ = rustix::mm::munmap(self.header.as_ptr().cast(), chunks_offset());
+        // Lock and file are the parent's if this is a child. The pid tells that also of one that ran no fork handlers.
+        if self.mappings.are_forked() || self.header().pid != std::process::id() {
+            return;
         }
         // The file stays, for a post-mortem. Let go of the lock by name: closing would leave it held while a child that this
         // process is just starting has its copy of the descriptor, until the child's exec.
