@@ -19,6 +19,7 @@ mod metrics_md;
 mod parse;
 mod protocol;
 mod reader;
+mod resident;
 pub mod schema;
 mod slot;
 mod snapshot;
