@@ -4,7 +4,7 @@
 //! counts rather than in 56 selections, because it is done five times a second; a test holds the two together.
 
 use serde::Serialize;
-use stormglass_telemetry::{Counts, Delta, Family, Kind, Label, Metric};
+use stormglass_telemetry::{Counts, Delta, Family, Kind, Label, Metric, Shape};
 
 use crate::round::round;
 
@@ -30,7 +30,7 @@ pub(crate) struct Axes {
 impl Axes {
     /// Those of this build.
     pub(crate) fn own() -> Axes {
-        let values = |label: Label| (0..label.cardinality()).map(|i| label.value(i)).collect();
+        let values = |label: Label| label.values(Shape::MID);
         Axes { classes: values(Label::Class), shards: values(Label::Shard) }
     }
 }

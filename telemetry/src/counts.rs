@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::schema::{Kind, Label, Metric, Op};
+use crate::schema::{Kind, Label, Metric, Op, Shape};
 
 /// A label as the writer described it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,34 +71,36 @@ impl Schema {
                         && f.labels
                             .iter()
                             .map(|&l| labels[l].name.as_str())
-                            .eq(d.labels.iter().map(|(l, _)| l.name()))
+                            .eq(d.labels.iter().map(|l| l.name()))
                 })
             })
             .collect();
         Schema { labels, families, len, known }
     }
 
-    /// The schema of this build.
+    /// The schema of this build's mid pool.
     #[must_use]
     pub fn own() -> Schema {
+        Schema::of(Shape::MID)
+    }
+
+    /// The schema of this build for a segment of that shape.
+    #[must_use]
+    pub fn of(shape: Shape<'_>) -> Schema {
         let labels = Label::ALL
             .iter()
-            .map(|&l| LabelValues {
-                name: l.name().to_owned(),
-                values: (0..l.cardinality()).map(|i| l.value(i)).collect(),
-            })
+            .map(|&l| LabelValues { name: l.name().to_owned(), values: l.values(shape) })
             .collect();
-        let families = Metric::ALL
-            .iter()
-            .map(|m| m.descriptor())
-            .filter(|d| !d.labels.is_empty())
+        let families = shape
+            .metrics()
+            .map(Metric::descriptor)
             .map(|d| Family {
                 name: d.name.to_owned(),
                 kind: d.kind,
                 unit: d.unit.name().to_owned(),
                 divisor: d.unit.divisor(),
                 help: d.help.to_owned(),
-                labels: d.labels.iter().map(|&(l, _)| l as usize).collect(),
+                labels: d.labels.iter().map(|&l| l as usize).collect(),
                 bounds: d.bounds.to_vec(),
                 start: 0,
                 width: d.width(),

@@ -104,7 +104,7 @@ impl<const CLASSES: usize> Pages<CLASSES> {
     }
 
     /// Fills `batch`, which is empty, for the thread that holds `held`, from wherever there are blocks; `fresh` takes a page from
-    /// where pages come from. It stays empty if there is none.
+    /// where pages come from, and counts its bytes. The batch stays empty if there is none.
     pub(crate) fn refill(
         &self,
         class: usize,
@@ -242,8 +242,12 @@ impl crate::exchange::Exchange for MidPages {
         sites: crate::site::Sites<'_>,
     ) -> Batch {
         let mut batch = Batch::new();
-        let tally = sites.at(home).into();
-        self.refill(home.class.index(), held, &mut batch, tally, || region.take_page(home));
+        let tally: Tally<'_> = sites.at(home).into();
+        self.refill(home.class.index(), held, &mut batch, tally, || {
+            let page = region.take_page(home)?;
+            tally.counters.page_mapped_bytes.add(stormglass_telemetry::schema::PAGE_BYTES as u64);
+            Some(page)
+        });
         batch
     }
 
