@@ -151,7 +151,6 @@ impl Thread {
 fn check(bound: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(bound);
-    builder.max_branches = 10_000;
     builder.check(model);
 }
 

@@ -81,8 +81,9 @@ impl RemoteMap {
         // AcqRel: as in `take_all`. Who announced before this exchange did so in vain, but its bits are seen here; who comes
         // later queues the page itself.
         self.queued.swap(0, Ordering::AcqRel);
-        // Acquire: pairs with the Release in `push`, so that the caller knows the page's heap as who freed the block does.
-        self.words.iter().any(|word| word.load(Ordering::Acquire) != 0) && self.announce()
+        // Acquire: pairs with the Release in `push`, so that the caller knows the page's heap as who freed the block does. A
+        // read-modify-write, because a load might go on showing the caller bits of its own that the holder has taken.
+        self.words.iter().any(|word| word.fetch_or(0, Ordering::Acquire) != 0) && self.announce()
     }
 
     /// Takes every block that is there. Only for the holder, with `page` off the pending queue.
