@@ -24,7 +24,7 @@ mod writer;
 
 pub use cell::Cell;
 pub use counts::{Counts, Family, HistogramCounts, LabelValues, Schema, Select};
-pub use directory::Directory;
+pub use directory::{Directory, Reaper};
 pub use error::{ClaimError, Problem, ReadError, WriteError};
 pub use histogram::{
     DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,

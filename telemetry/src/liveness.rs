@@ -4,11 +4,16 @@
 //! closes its files. A forked child inherits the lock without being the writer; therefore pid and start time must agree too,
 //! where this process can see them, that is in the same pid namespace. Death is final, so what cannot be found out never
 //! counts as one: then the lock is believed.
+//!
+//! When it died is kept by the file: from its death on nobody may write it, and its last change is the change to that. A
+//! writer that ends notes its own death, the first reader that wants to know notes that of one that was killed. No count
+//! tells as much: a process that lives from its rings has its last slow path long before its end.
 
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, Timespec, Timestamps, UTIME_NOW, fchmod, flock, fstat, futimens};
 use rustix::io::Errno;
 
 use crate::snapshot::Liveness;
@@ -67,6 +72,31 @@ pub(crate) fn probe(file: impl AsFd, pid: u32, writer_start: u64, namespace: u64
         Found::Started(other) if other != writer_start => Liveness::Dead,
         Found::Started(_) | Found::Unknown => Liveness::Live,
     }
+}
+
+/// Notes that the process behind a segment is dead, unless that is noted already. Says whether it is.
+pub(crate) fn note_death(file: impl AsFd) -> bool {
+    let file = file.as_fd();
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    fstat(file).is_ok_and(|stat| {
+        Mode::from_raw_mode(stat.st_mode) == Mode::RUSR
+            // In this order: one that is interrupted in between does it again.
+            || futimens(file, &Timestamps { last_access: now, last_modification: now }).is_ok()
+                && fchmod(file, Mode::RUSR).is_ok()
+    })
+}
+
+/// How long the process behind a segment has been dead, as far as is known; none if that cannot be noted.
+pub(crate) fn dead_for(file: impl AsFd) -> Option<Duration> {
+    let file = file.as_fd();
+    if !note_death(file) {
+        return None;
+    }
+    let stat = fstat(file).ok()?;
+    let died = Duration::new(stat.st_mtime.try_into().ok()?, stat.st_mtime_nsec.try_into().ok()?);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    // Zero where the clock has been set back since.
+    Some(now.saturating_sub(died))
 }
 
 #[cfg(test)]

@@ -154,10 +154,9 @@ impl Segment {
         liveness::probe(&self.file, self.process.pid, self.process.start_time, self.head.pid_namespace)
     }
 
-    /// Time since its last heartbeat, or since it was made if it had none.
-    pub(crate) fn dead_for(&self) -> Duration {
-        let last = self.snapshot().map_or(self.head.born, |s| s.heartbeat.max(self.head.born));
-        Duration::from_nanos(clock::monotonic().saturating_sub(last))
+    /// How long its process has been dead; the first look notes it. None if that cannot be done.
+    pub(crate) fn dead_for(&self) -> Option<Duration> {
+        liveness::dead_for(&self.file)
     }
 
     /// The sums over all slots, now.

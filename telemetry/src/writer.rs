@@ -262,7 +262,9 @@ impl Drop for Mapped {
         if self.mappings.are_forked() || self.header().pid != std::process::id() {
             return;
         }
-        // The file stays, for a post-mortem. Let go of the lock by name: closing would leave it held while a child that this
+        // The file stays, for a post-mortem. If the death cannot be noted, the first reader notes it.
+        let _ = liveness::note_death(&self.file);
+        // Let go of the lock by name: closing would leave it held while a child that this
         // process is just starting has its copy of the descriptor, until the child's exec.
         let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
     }

@@ -2,7 +2,7 @@
 #![cfg(not(loom))]
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use stormglass_telemetry::{Directory, Identity, Problem, Segment, Writer};
@@ -22,10 +22,16 @@ fn segment() -> (tempfile::TempDir, Directory, PathBuf, Vec<u8>) {
     (dir, directory, path, bytes)
 }
 
+/// Puts these bytes in the place of a segment: a dead process's own may not be written.
+fn put(path: &Path, bytes: &[u8]) {
+    std::fs::remove_file(path).expect("removed");
+    std::fs::write(path, bytes).expect("written");
+}
+
 /// What the reader says of these bytes.
 fn problem(bytes: &[u8]) -> (Problem, String) {
     let (_dir, _directory, path, _) = segment();
-    std::fs::write(&path, bytes).expect("written");
+    put(&path, bytes);
     let error = Segment::open(&path).expect_err("refused");
     let text = error.to_string();
     (error.problem, text)
@@ -81,7 +87,7 @@ const INJECTED: std::ops::Range<usize> = 256..320;
 fn the_injected_delay_is_read_whole_and_no_further() {
     let (_dir, _directory, path, mut bytes) = segment();
     let read = |bytes: &[u8]| {
-        std::fs::write(&path, bytes).expect("written");
+        put(&path, bytes);
         Segment::open(&path).map(|segment| segment.process().injected.clone())
     };
     assert_eq!(read(&bytes).expect("good"), None);
@@ -99,6 +105,7 @@ fn the_injected_delay_is_read_whole_and_no_further() {
 #[test]
 fn a_segment_that_shrinks_under_its_reader_is_an_error_not_a_fault() {
     let (_dir, _directory, path, bytes) = segment();
+    put(&path, &bytes);
     let open = Segment::open(&path).expect("good");
     let file = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");
     file.set_len(bytes.len() as u64 / 2).expect("truncated");
@@ -140,7 +147,7 @@ proptest! {
             let at = 16 + word % 5000 * 4;
             bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
         }
-        std::fs::write(&path, &bytes).expect("written");
+        put(&path, &bytes);
         match Segment::open(&path).and_then(|segment| segment.snapshot()) {
             Ok(snapshot) => { let _ = snapshot.lifetime().measures(stormglass_telemetry::Select::ALL); }
             Err(error) => prop_assert!(!error.to_string().is_empty()),
