@@ -11,6 +11,7 @@ mod exposition;
 mod frame;
 mod grid;
 mod history;
+mod listener;
 mod observer;
 mod results;
 mod retired;
