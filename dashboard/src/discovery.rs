@@ -37,7 +37,7 @@ struct Entry {
 /// What is known of a file.
 enum State {
     /// Mapped, and its process lived at the last read, which said this.
-    Live(Segment, Box<Snapshot>),
+    Live(Box<Segment>, Box<Snapshot>),
     /// Its process is dead; this is the last that can be said of it.
     Dead(Box<Snapshot>),
     /// It could not be read, or has not been read yet. One that could be once has said something.
@@ -183,7 +183,7 @@ impl State {
                     workload = %process.workload,
                     "found a process"
                 );
-                *self = State::Live(segment, Box::new(snapshot));
+                *self = State::Live(Box::new(segment), Box::new(snapshot));
             }
         }
         let snapshot = self.last().cloned();
