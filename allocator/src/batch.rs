@@ -18,12 +18,10 @@ impl Batch {
         Batch { numbers: [0; BATCH], len: 0 }
     }
 
-    #[cfg(not(loom))]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    #[cfg(not(loom))]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -45,6 +43,16 @@ impl Batch {
     /// The numbers of its blocks, in the order in which they were pushed.
     pub(crate) fn numbers(&self) -> &[u32] {
         &self.numbers[..self.len]
+    }
+
+    /// The number of the block that `pop` would give.
+    pub(crate) fn peek(&self) -> Option<u32> {
+        Some(self.numbers[self.len.checked_sub(1)?])
+    }
+
+    /// Brings the blocks of a page together, the highest number on top.
+    pub(crate) fn sort(&mut self) {
+        self.numbers[..self.len].sort_unstable();
     }
 
     /// Links all blocks into a chain; none if the batch is empty.

@@ -1,9 +1,17 @@
-//! A block's token, and chains of blocks.
+//! A block's token, chains of blocks, and the token of a page that is still whole.
 //!
 //! Invariant: for each block at most one `Block` (or `Chain` that holds it) exists, and whoever has it owns the block.
 //! That is why the lists may offer safe functions: what is pushed was owned, what is popped is owned.
 
+use stormglass_telemetry::schema::PAGE_BYTES;
+
 use crate::links::Links;
+#[cfg(not(loom))]
+use crate::size_class::Class;
+
+/// Block numbers that each page has, whether its class needs them or not: a block's page is a shift away. Few under
+/// loom, so that the models stay small.
+pub(crate) const NUMBERS_PER_PAGE: usize = if cfg!(loom) { 4 } else { PAGE_BYTES / 2048 };
 
 /// Ownership of one block, by its number in the region. Not `Copy`, not `Clone`.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,5 +86,48 @@ impl Chain {
 
     pub(crate) fn len(&self) -> u32 {
         self.len
+    }
+}
+
+/// A page that was taken from the region just now, with all its blocks. Not `Copy`, not `Clone`.
+#[derive(Debug)]
+#[must_use = "a page that is dropped is lost until the pool goes"]
+pub(crate) struct FreshPage {
+    number: u32,
+    blocks: u32,
+}
+
+impl FreshPage {
+    #[cfg(not(loom))]
+    /// Takes ownership of page `number`, which the caller has just got from the region and nobody else has.
+    pub(crate) fn claim(number: u32, class: Class) -> FreshPage {
+        FreshPage { number, blocks: class.blocks_per_page() as u32 }
+    }
+
+    /// A page of a model, which may have fewer blocks than any class has.
+    #[cfg(loom)]
+    pub(crate) fn model(number: u32, blocks: u32) -> FreshPage {
+        FreshPage { number, blocks }
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// How many blocks it has.
+    pub(crate) fn blocks(&self) -> u32 {
+        self.blocks
+    }
+
+    /// All its blocks, linked in ascending order, so that a program that takes a few touches the start of the page only.
+    #[cfg(not(loom))]
+    pub(crate) fn into_chain(self, links: &Links) -> Chain {
+        let first = self.number * NUMBERS_PER_PAGE as u32;
+        let last = first + self.blocks - 1;
+        let mut chain = Chain::one(Block::claim(last));
+        for number in (first..last).rev() {
+            chain = chain.prepend(Block::claim(number), links);
+        }
+        chain
     }
 }

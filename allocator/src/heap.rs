@@ -1,6 +1,7 @@
 //! One thread's part of a pool: a ring for each class, a home shard, and the thread's own counters.
 //!
-//! Invariant: what the rings hold is owned by this heap, and goes back to the home shard when the heap is dropped.
+//! Invariant: what the rings hold is owned by this heap, and goes back to the exchange (exchange.rs) when the heap is
+//! dropped. Nothing on the rings' path knows the design.
 
 use core::ptr::NonNull;
 
@@ -8,11 +9,12 @@ use stormglass_telemetry::{Slot, clock};
 
 use crate::batch::{BATCH, Batch};
 use crate::block::Block;
-use crate::free_list::with_shards;
+use crate::exchange::Exchange;
+use crate::free_list::{Attached, with_exchange};
 use crate::misuse;
 use crate::pool::Pool;
 use crate::ring::{CAPACITY, Ring};
-use crate::site::{ShardId, Site};
+use crate::site::{ShardId, Sites};
 use crate::size_class::Class;
 
 /// What one thread allocates from and frees to.
@@ -21,12 +23,13 @@ pub struct Heap<'p> {
     slot: Slot<'p>,
     pool: &'p Pool,
     home: usize,
+    attached: Attached<'p>,
 }
 
 impl<'p> Heap<'p> {
     pub(crate) fn new(pool: &'p Pool, slot: Slot<'p>, home: usize) -> Heap<'p> {
         let rings = core::array::from_fn(|class| Ring::new(&slot.classes[class]));
-        Heap { rings, slot, pool, home }
+        Heap { rings, slot, pool, home, attached: pool.strategy.attach() }
     }
 
     /// A block of at least `size` bytes (1 to 32768; 0 counts as 1), aligned to 1024 bytes; `None` if the size is too
@@ -66,14 +69,9 @@ impl<'p> Heap<'p> {
         ShardId { class, shard: self.home }
     }
 
-    fn site(&self, at: ShardId) -> Site<'_> {
-        Site {
-            at,
-            links: self.pool.region.links(),
-            counters: self.slot.shard(at.class.index(), at.shard),
-            clock: self.pool.clock,
-            delay: self.pool.delay(at),
-        }
+    /// A view of the counters, next to which the other fields can still be changed.
+    fn sites<'a>(slot: &'a Slot<'_>, pool: &'a Pool) -> Sites<'a> {
+        Sites { links: pool.region.links(), slot, clock: pool.clock, inject: pool.inject.as_ref() }
     }
 
     fn block(&self, address: NonNull<u8>, class: Class) -> Block {
@@ -86,8 +84,9 @@ impl<'p> Heap<'p> {
     fn alloc_after_refill(&mut self, class: Class) -> Option<NonNull<u8>> {
         let start = clock::ticks();
         let home = self.home(class);
-        let mut batch = with_shards!(&self.pool.strategy, shards => {
-            shards.refill(home, &self.pool.region, |at| self.site(at))
+        let sites = Heap::sites(&self.slot, self.pool);
+        let mut batch = with_exchange!(&mut self.attached, exchange, local => {
+            Exchange::refill(*exchange, local, home, &self.pool.region, sites)
         });
         let counters = &self.slot.classes[class.index()];
         counters.ring_misses.add(1);
@@ -116,7 +115,7 @@ impl<'p> Heap<'p> {
         self.end_slow_path(self.home(class), start);
     }
 
-    /// Moves the `n` oldest blocks (a batch at most) of a class's ring to the home shard.
+    /// Moves the `n` oldest blocks (a batch at most) of a class's ring to where other threads can have them.
     fn spill_oldest(&mut self, class: Class, n: usize) {
         let counters = &self.slot.classes[class.index()];
         let region = &self.pool.region;
@@ -126,16 +125,17 @@ impl<'p> Heap<'p> {
             batch.push(Block::claim(region.number(address, class)));
         });
         counters.ring_spilled_blocks.add(batch.len() as u64);
-        let site = self.site(self.home(class));
-        with_shards!(&self.pool.strategy, shards => shards.spill(batch, site));
+        let site = Heap::sites(&self.slot, self.pool).at(ShardId { class, shard: self.home });
+        with_exchange!(&mut self.attached, exchange, local => Exchange::spill(*exchange, local, batch, site));
     }
 
     /// Slow because another shard's cache line is written.
     #[cold]
     fn free_remote(&mut self, address: NonNull<u8>, owner: ShardId) {
         let block = self.block(address, owner.class);
-        let site = self.site(owner);
-        with_shards!(&self.pool.strategy, shards => shards.free_remote(block, site));
+        self.slot.classes[owner.class.index()].ring_bypasses.add(1);
+        let site = Heap::sites(&self.slot, self.pool).at(owner);
+        with_exchange!(&mut self.attached, exchange, local => Exchange::free_remote(*exchange, local, block, site));
     }
 
     fn end_slow_path(&self, home: ShardId, start: u64) {
@@ -152,5 +152,9 @@ impl Drop for Heap<'_> {
                 self.spill_oldest(class, BATCH);
             }
         }
+        let sites = Heap::sites(&self.slot, self.pool);
+        with_exchange!(&mut self.attached, exchange, local => {
+            Exchange::retire(*exchange, local, self.home, sites);
+        });
     }
 }

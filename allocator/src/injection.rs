@@ -7,7 +7,9 @@
 use core::fmt;
 use core::str::FromStr;
 
-use stormglass_telemetry::clock::{self, Clock};
+use stormglass_telemetry::clock;
+#[cfg(not(loom))]
+use stormglass_telemetry::clock::Clock;
 use stormglass_telemetry::schema::SHARDS;
 
 use crate::size_class::Class;
@@ -29,6 +31,7 @@ pub struct Injection {
 impl Injection {
     /// The same for a design with so many shards. Where there is but one list a class, that list stands for every shard;
     /// else a delay of shard 3 would spare just the designs that it is to be compared with.
+    #[cfg(not(loom))]
     pub(crate) fn for_shards(self, shards: usize) -> Injection {
         Injection { shard: self.shard.filter(|_| shards > 1), ..self }
     }
@@ -178,11 +181,13 @@ impl std::error::Error for InjectionError {}
 
 /// An injection in ticks of this machine, ready to be asked at each site.
 #[derive(Clone, Copy, Debug)]
+#[cfg(not(loom))]
 pub(crate) struct Injector {
     injection: Injection,
     delay: Delay,
 }
 
+#[cfg(not(loom))]
 impl Injector {
     /// None if the clock has no steady ticks to spin by.
     pub(crate) fn new(injection: Injection, clock: Clock) -> Option<Injector> {

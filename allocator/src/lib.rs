@@ -1,8 +1,9 @@
-//! The mid pool of stormglass: blocks of 2 to 32 KiB in 7 size classes of 8 shards, under a free-list design that is
-//! chosen when the pool is made, and every contended step of it counted.
+//! The mid pool of stormglass: blocks of 2 to 32 KiB in 7 size classes, under a design that is chosen when the pool is
+//! made (8 shards a class that threads share, or pages that one thread has to itself), and every contended step of it
+//! counted.
 //!
-//! Invariant of the whole crate: *a block is in exactly one place*: with a caller, in a ring, on a shard's list, or on
-//! a remote-free stack. [`block::Block`] is that place's token; it cannot be copied.
+//! Invariant of the whole crate: *a block is in exactly one place*: with a caller, in a ring, on a shard's list, on a
+//! remote-free stack, or in one of its page's maps. [`block::Block`] is that place's token; it cannot be copied.
 //!
 //! ```
 //! use stormglass_allocator::{Pool, PoolConfig};
@@ -20,6 +21,8 @@ mod attempts;
 mod batch;
 mod block;
 mod error;
+#[cfg(not(loom))]
+mod exchange;
 mod free_list;
 mod futex;
 // What needs a real mapping or a real thread-local world is not there under loom: the models in models.rs take the
@@ -33,6 +36,7 @@ mod lock;
 mod mask;
 #[cfg(not(loom))]
 mod misuse;
+mod page;
 #[cfg(not(loom))]
 mod pool;
 #[cfg(not(loom))]

@@ -23,11 +23,18 @@ impl core::fmt::Write for Line {
 /// Ends the process: `address` is freed here, but was never given out by this pool.
 #[cold]
 pub(crate) fn foreign(address: NonNull<u8>) -> ! {
+    end(format_args!("free of {address:p}, which this pool never gave out (a foreign or stale pointer)"))
+}
+
+/// Ends the process: a block came back to a page that has it already.
+#[cold]
+pub(crate) fn freed_twice() -> ! {
+    end(format_args!("a block was freed twice (found when it came back to its page, after the second free)"))
+}
+
+fn end(what: core::fmt::Arguments<'_>) -> ! {
     let mut line = Line { bytes: [0; 160], len: 0 };
-    let _ = writeln!(
-        line,
-        "stormglass: free of {address:p}, which this pool never gave out (a foreign or stale pointer)"
-    );
+    let _ = writeln!(line, "stormglass: {what}");
     // Nothing more can be done if standard error is closed.
     let _ = rustix::io::write(rustix::stdio::stderr(), &line.bytes[..line.len]);
     std::process::abort()

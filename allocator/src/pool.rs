@@ -9,9 +9,8 @@ use stormglass_telemetry::schema::SHARDS;
 use crate::error::PoolError;
 use crate::free_list::{Strategy, StrategyId};
 use crate::heap::Heap;
-use crate::injection::{Delay, Injection, Injector};
+use crate::injection::{Injection, Injector};
 use crate::region::Region;
-use crate::site::ShardId;
 
 /// How a pool is made.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +18,7 @@ pub struct PoolConfig {
     /// The free-list design.
     pub strategy: StrategyId,
     /// The home shard of every thread; `None` deals them out in turn. One shard for all makes the worst contention.
+    /// A design with fewer shards takes it modulo their number.
     pub home: Option<usize>,
     /// Address space to reserve for blocks, in bytes. Only what is used takes memory.
     pub region_bytes: usize,
@@ -37,8 +37,9 @@ pub struct Pool {
     pub(crate) region: Region,
     pub(crate) strategy: Strategy,
     pub(crate) clock: Clock,
-    inject: Option<Injector>,
+    pub(crate) inject: Option<Injector>,
     home: Option<usize>,
+    shards: usize,
     heaps: AtomicUsize,
     writer: Writer,
 }
@@ -61,30 +62,27 @@ impl Pool {
         let inject = config
             .inject
             .map(|i| Injector::new(i.for_shards(config.strategy.shards()), clock).ok_or(PoolError::NoTicks));
+        let region = Region::reserve(config.region_bytes)?;
         Ok(Pool {
-            region: Region::reserve(config.region_bytes)?,
-            strategy: Strategy::new(config.strategy),
+            strategy: Strategy::new(config.strategy, &region)?,
+            region,
             clock,
             inject: inject.transpose()?,
             home: config.home,
+            shards: config.strategy.shards(),
             heaps: AtomicUsize::new(0),
             writer,
         })
     }
 
-    /// The calling thread's part of the pool. Its rings go back to their shards when it is dropped.
+    /// The calling thread's part of the pool. What it holds goes to other threads when it is dropped.
     ///
     /// # Errors
     /// If there is no memory for the thread's counters.
     pub fn heap(&self) -> Result<Heap<'_>, PoolError> {
         // Relaxed: only deals out numbers.
         let number = self.heaps.fetch_add(1, Ordering::Relaxed);
-        Ok(Heap::new(self, self.writer.claim()?, self.home.unwrap_or(number % self.strategy.id().shards())))
-    }
-
-    /// What is injected on this shard.
-    pub(crate) fn delay(&self, at: ShardId) -> Delay {
-        self.inject.as_ref().map_or(Delay::NONE, |injector| injector.delay(at.class, at.shard))
+        Ok(Heap::new(self, self.writer.claim()?, self.home.unwrap_or(number) % self.shards))
     }
 
     /// The counters' writer, whose path names the segment.

@@ -13,15 +13,13 @@ use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use stormglass_telemetry::schema::{CLASSES, PAGE_BYTES, SHARDS};
 
-use crate::block::{Block, Chain};
+use crate::block::{Block, FreshPage, NUMBERS_PER_PAGE};
 use crate::error::PoolError;
 use crate::links::{LINE_BYTES, Links};
 use crate::site::ShardId;
 use crate::size_class::Class;
 use crate::sync::{AtomicU32, Ordering};
 
-/// Block numbers that each page has, whether its class needs them or not: a block's number is a shift away.
-const NUMBERS_PER_PAGE: usize = PAGE_BYTES / 2048;
 /// The smallest region that makes sense: four pages for each of the classes.
 const MIN_BYTES: usize = CLASSES * 4 * PAGE_BYTES;
 /// Block numbers are 32 bits, and 0 stands for none.
@@ -120,26 +118,24 @@ impl Region {
         unsafe { self.base.add(offset) }
     }
 
-    /// A fresh page for `at`, as a chain of all its blocks; `None` when the region is used up.
+    /// A fresh page for `at`; `None` when the region is used up.
     #[cold]
-    pub(crate) fn take_page(&self, at: ShardId) -> Option<Chain> {
+    pub(crate) fn take_page(&self, at: ShardId) -> Option<FreshPage> {
         // Relaxed: the counter hands out each page once and publishes nothing.
         let page = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
             ((taken as usize) < self.pages).then_some(taken + 1)
         });
-        let page = page.ok()? as usize;
+        let page = page.ok()?;
         let word = (at.class.index() as u16 + 1) | (at.shard as u16) << 8;
         // Relaxed: see `owner`.
-        self.owner_word(page)?.store(word, core::sync::atomic::Ordering::Relaxed);
-        let first = (page * NUMBERS_PER_PAGE) as u32;
-        let last = first + at.class.blocks_per_page() as u32 - 1;
-        // The page was handed out just now, to this thread alone: nobody else has its blocks. Linked in ascending order,
-        // so that a program that takes a few blocks touches the start of the page only.
-        let mut chain = Chain::one(Block::claim(last));
-        for number in (first..last).rev() {
-            chain = chain.prepend(Block::claim(number), &self.links);
-        }
-        Some(chain)
+        self.owner_word(page as usize)?.store(word, core::sync::atomic::Ordering::Relaxed);
+        // Handed out just now, to this thread alone.
+        Some(FreshPage::claim(page, at.class))
+    }
+
+    /// How many pages there are, taken or not.
+    pub(crate) fn pages(&self) -> usize {
+        self.pages
     }
 }
 
@@ -160,7 +156,7 @@ mod tests {
         let region = Region::reserve(MIN_BYTES).expect("address space");
         for class in Class::all() {
             let at = ShardId { class, shard: class.index() };
-            let mut next = Some(region.take_page(at).expect("a page").first());
+            let mut next = Some(region.take_page(at).expect("a page").into_chain(region.links()).first());
             let mut blocks = 0;
             while let Some(number) = next {
                 let block = Block::claim(number);
@@ -193,6 +189,6 @@ mod tests {
         while region.take_page(at).is_some() {
             pages += 1;
         }
-        assert_eq!(pages, region.pages);
+        assert_eq!(pages, region.pages());
     }
 }

@@ -69,9 +69,9 @@ impl<L: FreeList> Sharded<L> {
             self.steal(home, &mut batch, &site_of);
         }
         while batch.is_empty() {
-            let Some(chain) = region.take_page(home) else { break };
+            let Some(page) = region.take_page(home) else { break };
             home_site.counters.pages_mapped.add(1);
-            self.add(chain, Op::BatchPush, home_site);
+            self.add(page.into_chain(region.links()), Op::BatchPush, home_site);
             // Others may take it all before we do; then the next turn takes another page, and they have made progress.
             self.pop(home_site, Patience::Wait, &mut batch);
         }

@@ -1,9 +1,13 @@
 //! Where an operation on a shared list takes place: which shard, whose counters, which links.
 
 use stormglass_telemetry::ShardCounters;
+#[cfg(not(loom))]
+use stormglass_telemetry::SlotCounters;
 use stormglass_telemetry::clock::Clock;
 
 use crate::injection::Delay;
+#[cfg(not(loom))]
+use crate::injection::Injector;
 use crate::links::Links;
 use crate::size_class::Class;
 
@@ -24,4 +28,24 @@ pub(crate) struct Site<'a> {
     pub(crate) clock: Clock,
     /// What a user wants to be lost at the seam (seam.rs); nothing, unless asked for.
     pub(crate) delay: Delay,
+}
+
+/// The calling thread's view of every shard.
+#[cfg(not(loom))]
+#[derive(Clone, Copy)]
+pub(crate) struct Sites<'a> {
+    pub(crate) links: &'a Links,
+    pub(crate) slot: &'a SlotCounters,
+    pub(crate) clock: Clock,
+    pub(crate) inject: Option<&'a Injector>,
+}
+
+#[cfg(not(loom))]
+impl<'a> Sites<'a> {
+    /// Its view of one shard, which is shown as touched from now on.
+    pub(crate) fn at(self, at: ShardId) -> Site<'a> {
+        let counters = self.slot.shard(at.class.index(), at.shard);
+        let delay = self.inject.map_or(Delay::NONE, |injector| injector.delay(at.class, at.shard));
+        Site { at, links: self.links, counters, clock: self.clock, delay }
+    }
 }

@@ -7,7 +7,8 @@ use stormglass_telemetry::{Measures, Metric, Select};
 use crate::machine::Machine;
 use crate::measurement::{Counted, Measurement};
 use crate::plan::{Plan, Step};
-use crate::report::{Progress, Report, Row, Table};
+use crate::report::{Progress, Report, Round, Row, Table};
+use crate::retries::Retries;
 use crate::sentence::{Facts, sentence};
 use crate::stats::{interval, median, paired_ratios};
 
@@ -85,11 +86,13 @@ impl<'p> Ledger<'p> {
         let finished = self.runs[bout][design].iter().flatten();
         let delta = Counted::pooled(finished.filter_map(|m| m.counted.as_ref()));
         let measures = delta.as_ref().map_or_else(Measures::default, |d| d.measures(Select::ALL));
-        let batch = delta.as_ref().and_then(|d| {
-            let sum = |metric| d.counts.sum(metric, Select::ALL);
-            let refills = sum(Metric::Refills).filter(|&n| n > 0)?;
-            Some(sum(Metric::RefilledBlocks)? as f64 / refills as f64)
-        });
+        let per = |count, of: &[Metric]| {
+            let sum = |metric| delta.as_ref()?.counts.sum(metric, Select::ALL);
+            let of = of.iter().map(|&metric| sum(metric)).sum::<Option<u64>>().filter(|&n| n > 0)?;
+            Some(sum(count)? as f64 / of as f64)
+        };
+        let batch = per(Metric::RefilledBlocks, &[Metric::Refills]);
+        let remote_frees = per(Metric::RemoteFrees, &[Metric::RingHits, Metric::RingMisses]);
         let id = self.plan.designs[design];
         let injected = self.injected();
         let facts = Facts {
@@ -108,8 +111,18 @@ impl<'p> Ledger<'p> {
             median_ops_per_second,
             ratio,
             measures,
+            retries: delta.as_ref().and_then(Retries::of),
+            remote_frees,
+            rounds: self.runs[bout][design].iter().map(|run| run.as_ref().map(round)).collect(),
         })
     }
+}
+
+/// One run by itself.
+fn round(run: &Measurement) -> Round {
+    let delta = Counted::pooled(&run.counted);
+    let measures = delta.map_or_else(Measures::default, |d| d.measures(Select::ALL));
+    Round { ops_per_second: run.ops_per_second, measures, others: run.others }
 }
 
 #[cfg(test)]
@@ -153,6 +166,8 @@ mod tests {
         let ratio = table.rows[1].ratio.expect("one pair");
         assert_eq!((ratio.median, ratio.pairs), (0.5, 1));
         assert_eq!(table.rows[1].runs, [50.0, 999.0]);
+        assert_eq!(table.rows[0].rounds.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(table.rows[1].rounds[1].map(|r| r.ops_per_second), Some(999.0));
     }
 
     #[test]
@@ -182,7 +197,7 @@ mod tests {
             ledger.enter(step, run(100));
         }
         let progress = Progress { done: 2, of: 12, current: "storm, mutex, 2 threads".into() };
-        let json = serde_json::to_value(ledger.report(Some(progress))).expect("plain values");
+        let json = serde_json::to_value(ledger.report(Some(progress)).brief()).expect("plain values");
         let keys = |value: &serde_json::Value| -> Vec<String> {
             value.as_object().expect("an object").keys().cloned().collect()
         };

@@ -10,6 +10,7 @@ use stormglass_allocator::{Injection, Pool, PoolConfig, PoolError, StrategyId};
 use stormglass_telemetry::{Directory, Identity, ReadError, Segment, Snapshot, Writer};
 
 use crate::measurement::{Counted, Measurement};
+use crate::neighbours::Usage;
 use crate::shape::Shape;
 use crate::workload::{Meter, Trouble, Workload, reach};
 
@@ -102,6 +103,7 @@ pub fn measure(request: &Request, directory: &Directory) -> Result<Measurement, 
     let pool = Pool::new(config, writer).map_err(MeasureError::Pool)?;
     let mut meter = Span::new(segment.as_ref());
     let operations = request.workload.run(&pool, s, &mut meter).map_err(MeasureError::Workload)?;
+    let others = meter.others();
     let (elapsed, counted) = meter.result().map_err(MeasureError::Read)?;
     if let Some(segment) = &segment {
         let lost = segment.snapshot().map_err(MeasureError::Read)?.live_bytes();
@@ -109,23 +111,29 @@ pub fn measure(request: &Request, directory: &Directory) -> Result<Measurement, 
             return Err(MeasureError::Lost(bytes));
         }
     }
-    Ok(Measurement::new(operations, elapsed, counted, warning))
+    Ok(Measurement { others, ..Measurement::new(operations, elapsed, counted, warning) })
 }
 
 /// The meter: a clock, and a look at the segment at both ends.
 struct Span<'s> {
     segment: Option<&'s Segment>,
+    usage: [Option<Usage>; 2],
     started: Option<(Instant, Option<Result<Snapshot, ReadError>>)>,
     stopped: Option<(Instant, Option<Result<Snapshot, ReadError>>)>,
 }
 
 impl<'s> Span<'s> {
     fn new(segment: Option<&'s Segment>) -> Span<'s> {
-        Span { segment, started: None, stopped: None }
+        Span { segment, usage: [None; 2], started: None, stopped: None }
     }
 
     fn look(&self) -> Option<Result<Snapshot, ReadError>> {
         self.segment.map(Segment::snapshot)
+    }
+
+    fn others(&self) -> Option<f64> {
+        let [before, after] = self.usage;
+        after?.others_since(before?)
     }
 
     fn result(self) -> Result<(Duration, Option<Counted>), ReadError> {
@@ -142,6 +150,7 @@ impl<'s> Span<'s> {
 
 impl Meter for Span<'_> {
     fn start(&mut self) {
+        self.usage[0] = Usage::now();
         let seen = self.look();
         self.started = Some((Instant::now(), seen));
     }
@@ -149,5 +158,6 @@ impl Meter for Span<'_> {
     fn stop(&mut self) {
         let now = Instant::now();
         self.stopped = Some((now, self.look()));
+        self.usage[1] = Usage::now();
     }
 }

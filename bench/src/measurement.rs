@@ -22,6 +22,9 @@ pub struct Measurement {
     pub ops_per_second: f64,
     /// What was counted in the timed part; `None` without shared memory.
     pub counted: Option<Counted>,
+    /// Share of the machine's time in the timed part that other programs took, 0 to 1; `None` if nobody knows.
+    #[serde(default)]
+    pub others: Option<f64>,
     /// Something that the user should know although the run succeeded.
     pub warning: Option<String>,
 }
@@ -78,7 +81,14 @@ impl Measurement {
         warning: Option<String>,
     ) -> Measurement {
         let seconds = elapsed.as_secs_f64();
-        Measurement { ops, seconds, ops_per_second: ops as f64 / seconds.max(1e-9), counted, warning }
+        Measurement {
+            ops,
+            seconds,
+            ops_per_second: ops as f64 / seconds.max(1e-9),
+            counted,
+            others: None,
+            warning,
+        }
     }
 
     /// The measurement as one line of JSON, with the measures and the histogram of retries besides.

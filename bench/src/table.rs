@@ -159,7 +159,7 @@ fn change_paint(ratio: Option<&Interval>) -> Paint {
 }
 
 /// What the brackets mean, once for all rows that agree.
-fn notes(rows: &[Row]) -> Vec<String> {
+pub(crate) fn notes(rows: &[Row]) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     for ratio in rows.iter().filter_map(|r| r.ratio.as_ref()) {
         let note = if ratio.pairs == 1 {
@@ -203,6 +203,9 @@ mod tests {
             ratio,
             measures,
             sentence: format!("{design} did this."),
+            retries: None,
+            remote_frees: None,
+            rounds: vec![],
         }
     }
 

@@ -4,11 +4,13 @@
 //! are used (`Plan::new`, `Shape::check`), not here.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand};
 use stormglass_allocator::{Injection, StrategyId, UnknownStrategy};
+use stormglass_bench::analysis::ReportWishes;
 use stormglass_bench::workload::{self, Workload};
 use stormglass_bench::{Request, Shape, Wishes};
 
@@ -22,6 +24,9 @@ Examples:
   stormglass bench --workload storm --inject class=8192,shard=3,delay=500ns
                                                  what more cores would do: a delay before every CAS of the shard
   stormglass bench --full                        the paper's lengths: 10 s a run, larson with 1 and 4 threads
+  stormglass report                              the paper's claims, judged: a page, Markdown and JSON
+  stormglass report --quick -o /tmp/report       the same in about a minute and a half, coarse
+  stormglass report --from report.json           the page and the Markdown again, from its figures
   stormglass serve --listen 127.0.0.1:9000       only the page and /metrics
 
 Environment:
@@ -48,6 +53,16 @@ enum Designs {
     One(StrategyId),
 }
 
+impl Designs {
+    fn ids(words: &[Designs]) -> Vec<StrategyId> {
+        let ids = words.iter().flat_map(|word| match word {
+            Designs::All => StrategyId::ALL,
+            Designs::One(design) => core::slice::from_ref(design),
+        });
+        ids.copied().collect()
+    }
+}
+
 impl FromStr for Designs {
     type Err = UnknownStrategy;
 
@@ -72,6 +87,8 @@ pub(crate) enum Command {
     Watch(WatchArgs),
     /// Run the benchmark and print its table
     Bench(BenchArgs),
+    /// Judge the paper's claims by what was counted, and write that down as a page, as Markdown and as JSON
+    Report(ReportArgs),
     /// Serve the page and /metrics for this user's processes
     Serve(ServeArgs),
     /// One measurement in this process, as a line of JSON
@@ -106,7 +123,7 @@ pub(crate) struct BenchArgs {
     /// Runs of each design [default: 5]
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-    /// The paper's lengths: 10 s a run, 3 rounds, larson with 1 and 4 threads
+    /// The paper's lengths: 10 s a run, larson with 1 and 4 threads
     #[arg(long)]
     full: bool,
     /// larson: smallest size in bytes [default: 2048]
@@ -138,15 +155,7 @@ impl BenchArgs {
     pub(crate) fn wishes(&self) -> Wishes {
         Wishes {
             workloads: self.workload.clone(),
-            designs: self
-                .designs
-                .iter()
-                .flat_map(|word| match word {
-                    Designs::All => StrategyId::ALL,
-                    Designs::One(design) => core::slice::from_ref(design),
-                })
-                .copied()
-                .collect(),
+            designs: Designs::ids(&self.designs),
             threads: self.threads,
             seconds: self.seconds,
             rounds: self.rounds,
@@ -157,6 +166,43 @@ impl BenchArgs {
             seed: self.seed,
             full: self.full,
             inject: self.inject,
+        }
+    }
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ReportArgs {
+    /// Where report.html, report.md and report.json are written; those of an earlier report are replaced
+    #[arg(short, long, value_name = "DIR", default_value = "stormglass-report")]
+    pub(crate) output: PathBuf,
+    /// Only these designs; a claim about another one cannot be told [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    designs: Vec<Designs>,
+    /// Numbers of threads, such as 1,2,4; storm takes those from 2 [default: the paper's and up to twice the cores]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    threads: Vec<usize>,
+    /// Length of one run [default: 0.8, quick 0.3]
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
+    /// Runs of each design; a verdict takes at least 5 [default: 6, quick 5]
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// A coarse report in about a minute and a half: short runs, the paper's numbers of threads
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Write the page and the Markdown again from a report.json; nothing is run
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["designs", "threads", "seconds", "rounds", "quick"])]
+    pub(crate) from: Option<PathBuf>,
+}
+
+impl ReportArgs {
+    pub(crate) fn wishes(&self) -> ReportWishes {
+        ReportWishes {
+            designs: Designs::ids(&self.designs),
+            threads: self.threads.clone(),
+            seconds: self.seconds,
+            rounds: self.rounds,
+            quick: self.quick,
         }
     }
 }

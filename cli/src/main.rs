@@ -10,6 +10,7 @@ mod failure;
 mod interrupt;
 mod measure;
 mod output;
+mod report;
 mod serve;
 mod shared_memory;
 mod watch;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         None => watch::watch(&args.watch),
         Some(Command::Watch(watch)) => watch::watch(&watch),
         Some(Command::Bench(bench)) => bench::bench(&bench),
+        Some(Command::Report(report)) => report::report(&report),
         Some(Command::Serve(serve)) => serve::serve(&serve),
         Some(Command::Measure(measure)) => measure::measure(&measure),
     };

@@ -29,10 +29,11 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
             output::print(&address)?;
         }
         let results = sidecar.results();
-        let publish = Box::new(move |report: &stormglass_bench::Report| match serde_json::to_value(report) {
-            Ok(report) => results.publish(report),
-            Err(error) => tracing::warn!("the report cannot be shown on the page: {error}"),
-        });
+        let publish =
+            Box::new(move |report: &stormglass_bench::Report| match serde_json::to_value(report.brief()) {
+                Ok(report) => results.publish(report),
+                Err(error) => tracing::warn!("the report cannot be shown on the page: {error}"),
+            });
         serve::beside(sidecar, async {
             let outcome = benchmark::run(plan, publish, &mut interrupt).await?;
             output::print_report(&outcome.report, args.bench.json)?;

@@ -116,9 +116,17 @@ fn help_has_examples_and_hides_what_is_internal() {
     let output = stormglass(directory.path(), &["--help"]);
     let help = String::from_utf8(output.stdout).expect("text");
     assert!(output.status.success());
-    for word in
-        ["Examples:", "Designs:", "watch", "bench", "serve", "--once", "STORMGLASS_DIR", "127.0.0.1:7070"]
-    {
+    for word in [
+        "Examples:",
+        "Designs:",
+        "watch",
+        "bench",
+        "report",
+        "serve",
+        "--once",
+        "STORMGLASS_DIR",
+        "127.0.0.1:7070",
+    ] {
         assert!(help.contains(word), "{word} is missing:\n{help}");
     }
     assert!(!help.contains("measure"), "{help}");

@@ -9,7 +9,7 @@ use crate::schema::{CLASS_BYTES, Metric, Op};
 use crate::snapshot::{Delta, Snapshot};
 
 /// What a span of time looked like, over the selected shards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Measures {
     /// Allocations a second: ring hits and misses. By class only: a shard has none of its own.
     pub allocations_per_second: Option<f64>,
@@ -94,7 +94,7 @@ impl Snapshot {
         for (class, &size) in CLASS_BYTES.iter().enumerate() {
             let of = |metric| self.counts.sum(metric, Select::ALL.class(class));
             let allocated = add(of(Metric::RingHits), of(Metric::RingMisses))?;
-            let freed = add(add(of(Metric::RingReturns), of(Metric::RingSpills)), of(Metric::RemoteFrees))?;
+            let freed = add(add(of(Metric::RingReturns), of(Metric::RingSpills)), of(Metric::RingBypasses))?;
             let held = allocated.saturating_sub(of(Metric::AllocationFailures)?).saturating_sub(freed);
             bytes = bytes.saturating_add(held.saturating_mul(u64::from(size)));
         }

@@ -22,9 +22,10 @@ pub const SHARDS: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Op {
-    /// Takes one block off a shared list.
+    /// Takes one block off a shared list (under design `page`: one page heap off the idle stack).
     Pop,
-    /// Puts one block on a shared list.
+    /// Puts one block on a shared list (under design `page`: a page on its owner's queue, or a page heap on the idle
+    /// stack).
     Push,
     /// Takes a batch off a shared list at once.
     BatchPop,
@@ -32,7 +33,8 @@ pub enum Op {
     BatchPush,
     /// Splices a drained remote-free chain into the shared list.
     Drain,
-    /// Pushes a block that another shard owns on that shard's remote-free stack.
+    /// Pushes a block that another shard owns on that shard's remote-free stack (under design `page`: blocks that another
+    /// thread owns to their page).
     RemotePush,
 }
 
@@ -303,8 +305,9 @@ metrics! {
         ring_returns = RingReturns: Counter => Events, "Frees taken by the thread-local ring.";
         ring_misses = RingMisses: Counter => Events, "Allocations that found the ring empty and had to refill it.";
         ring_spills = RingSpills: Counter => Events, "Frees that found the ring full and had to spill a batch.";
+        ring_bypasses = RingBypasses: Counter => Events, "Frees that passed the ring by, because another shard owns the block.";
         ring_refilled_blocks = RingRefilledBlocks: Counter => Blocks, "Blocks that refills brought into the ring.";
-        ring_spilled_blocks = RingSpilledBlocks: Counter => Blocks, "Blocks that spills and thread exits moved from the ring to their shard.";
+        ring_spilled_blocks = RingSpilledBlocks: Counter => Blocks, "Blocks that spills and thread exits moved out of the ring.";
         allocation_failures = AllocationFailures: Counter => Events, "Allocations that failed for want of memory.";
     }
     shard {
@@ -317,15 +320,18 @@ metrics! {
         lock_contended = LockContended: Counter => Events, "Times the shard's lock was taken only after waiting.";
         lock_try_failures = LockTryFailures: Counter => Events, "Times a try-lock found the shard's lock held.";
         lock_spins = LockSpins: Counter => Events, "Turns of the spin loop in front of the shard's lock.";
-        remote_frees = RemoteFrees: Counter => Blocks, "Blocks pushed on the shard's remote-free stack by threads of other shards.";
-        remote_drains = RemoteDrains: Counter => Events, "Times the shard's remote-free stack was taken whole and was not empty.";
+        remote_frees = RemoteFrees: Counter => Blocks, "Blocks handed to the thread or the shard that owns them by a thread that does not: frees that pass the ring by, or, under design page, blocks of others that a ring spills.";
+        remote_drains = RemoteDrains: Counter => Events, "Times a shard's remote-free stack (under design page: a page's) was taken whole and was not empty.";
         remote_drained_blocks = RemoteDrainedBlocks: Counter => Blocks, "Blocks that those drains found.";
-        refills = Refills: Counter => Events, "Batches taken from this shard's list to refill a ring.";
+        refills = Refills: Counter => Events, "Batches taken from this shard's list (under design page: from pages) to refill a ring.";
         refilled_blocks = RefilledBlocks: Counter => Blocks, "Blocks in those batches.";
         steal_scans = StealScans: Counter => Events, "Times a thread of another shard looked here for blocks to steal.";
         stolen_blocks = StolenBlocks: Counter => Blocks, "Blocks that threads of other shards took from here.";
         mask_misses = MaskMisses: Counter => Events, "Times the non-empty mask named this shard and it was empty.";
-        pages_mapped = PagesMapped: Counter => Events, "Fresh pages of blocks given to this shard.";
+        pages_mapped = PagesMapped: Counter => Events, "Fresh pages of blocks given to this shard, or to its threads.";
+        pages_abandoned = PagesAbandoned: Counter => Events, "Pages left behind by threads that ended.";
+        pages_adopted = PagesAdopted: Counter => Events, "Pages taken over from threads that had ended.";
+        heaps_adopted = HeapsAdopted: Counter => Events, "Page heaps of ended threads taken over, each whole, with all its pages and free blocks.";
         slow_path = SlowPath: Counter => Seconds, "Time in refills and spills with this home shard.";
         cas_retries = CasRetries: Histogram => Retries, "Retries of one operation on a shared list.";
         lock_wait = LockWait: Histogram => Seconds, "Time from wanting the shard's lock to having it, where it was contended.";

@@ -26,7 +26,15 @@ use stormglass_telemetry::schema::SHARDS;
 
 use crate::batch::Batch;
 use crate::block::Chain;
+#[cfg(not(loom))]
+use crate::error::PoolError;
 use crate::error::UnknownStrategy;
+#[cfg(not(loom))]
+use crate::exchange::Exchange;
+#[cfg(not(loom))]
+use crate::page::Pages;
+#[cfg(not(loom))]
+use crate::region::Region;
 #[cfg(not(loom))]
 use crate::sharded::Sharded;
 use crate::site::Site;
@@ -67,11 +75,45 @@ pub(crate) trait FreeList: Send + Sync {
 }
 
 macro_rules! strategies {
-    ($($variant:ident = $name:literal, $paper:literal, $homes:expr, $list:ty, $about:literal;)*) => {
+    (
+        lists { $($list_id:ident = $list_name:literal, $list_paper:literal, $shards:expr, $list:ty, $list_about:literal;)* }
+        others { $($other_id:ident = $other_name:literal, $other_paper:literal, $other:ty, $other_about:literal;)* }
+    ) => {
+        strategies! {
+            @all
+            $($list_id = $list_name, $list_paper, $shards, Sharded<$list>, $list_about;)*
+            $($other_id = $other_name, $other_paper, 1, $other, $other_about;)*
+        }
+
+        /// The lists by the names of their designs, for tests that step inside.
+        #[cfg(test)]
+        pub(crate) mod list {
+            use super::*;
+            $(pub(crate) type $list_id = $list;)*
+        }
+
+        /// One test for every design that shares lists: `$check::<its list>()`.
+        #[cfg(test)]
+        macro_rules! each_design {
+            ($check:path) => {
+                $(
+                    #[test]
+                    #[allow(non_snake_case, reason = "named as its design")]
+                    fn $list_id() {
+                        use $check as check;
+                        check::<$crate::free_list::list::$list_id>();
+                    }
+                )*
+            };
+        }
+        #[cfg(test)]
+        pub(crate) use each_design;
+    };
+    (@all $($variant:ident = $name:literal, $paper:literal, $shards:expr, $design:ty, $about:literal;)*) => {
         /// A free-list design.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum StrategyId {
-            $(#[doc = concat!("`", $name, "` (", $paper, "): ", $about, ".")] $variant,)*
+            $(#[doc = concat!("`", $name, "`: ", $about, ".")] $variant,)*
         }
 
         impl StrategyId {
@@ -93,87 +135,76 @@ macro_rules! strategies {
                 match self { $(StrategyId::$variant => $about,)* }
             }
 
-            /// Among how many shards of each class threads are dealt out.
+            /// How many shards each class has; 1 where the design knows no shards.
             pub const fn shards(self) -> usize {
-                match self { $(StrategyId::$variant => $homes,)* }
+                match self { $(StrategyId::$variant => $shards,)* }
             }
         }
 
         #[cfg(not(loom))]
-        /// The shards of every class under one design. The only place where the choice is a branch; it is on the slow path.
+        /// What stands behind the rings, under one design.
         pub(crate) enum Strategy {
-            $($variant(Box<Sharded<$list>>),)*
+            $($variant(Box<$design>),)*
         }
 
         #[cfg(not(loom))]
         impl Strategy {
-            pub(crate) fn new(id: StrategyId) -> Strategy {
-                match id { $(StrategyId::$variant => Strategy::$variant(Box::default()),)* }
+            pub(crate) fn new(id: StrategyId, region: &Region) -> Result<Strategy, PoolError> {
+                Ok(match id { $(StrategyId::$variant => Strategy::$variant(Exchange::over(region)?),)* })
             }
 
-            pub(crate) fn id(&self) -> StrategyId {
-                match self { $(Strategy::$variant(_) => StrategyId::$variant,)* }
+            /// For one heap.
+            pub(crate) fn attach(&self) -> Attached<'_> {
+                match self { $(Strategy::$variant(exchange) => Attached::$variant(exchange, Default::default()),)* }
             }
         }
 
         #[cfg(not(loom))]
-        macro_rules! with_shards {
-            ($strategy:expr, $shards:ident => $body:expr) => {
-                match $strategy { $($crate::free_list::Strategy::$variant($shards) => $body,)* }
+        /// A design, and what one heap keeps for it. The only place where the choice is a branch; it is on the slow path.
+        pub(crate) enum Attached<'p> {
+            $($variant(&'p $design, <$design as Exchange>::Local),)*
+        }
+
+        #[cfg(not(loom))]
+        macro_rules! with_exchange {
+            ($attached:expr, $exchange:ident, $local:ident => $body:expr) => {
+                match $attached { $($crate::free_list::Attached::$variant($exchange, $local) => $body,)* }
             };
         }
         #[cfg(not(loom))]
-        pub(crate) use with_shards;
-
-        /// The lists by the names of their designs, for tests that step inside.
-        #[cfg(test)]
-        pub(crate) mod list {
-            use super::*;
-            $(pub(crate) type $variant = $list;)*
-        }
-
-        /// One test for every design: `$check::<its list>()`.
-        #[cfg(test)]
-        macro_rules! each_design {
-            ($check:path) => {
-                $(
-                    #[test]
-                    #[allow(non_snake_case, reason = "named as its design")]
-                    fn $variant() {
-                        use $check as check;
-                        check::<$crate::free_list::list::$variant>();
-                    }
-                )*
-            };
-        }
-        #[cfg(test)]
-        pub(crate) use each_design;
+        pub(crate) use with_exchange;
     };
 }
 
 strategies! {
-    Mutex = "mutex", "Phase 6.25", SHARDS, mutex::MutexList,
-        "a padded mutex a shard; a batch is walked once, under the lock";
-    LockfreeWalk = "lockfree-walk", "Phase 7.1", SHARDS, lockfree_walk::WalkStack,
-        "a CAS stack; a batch is walked inside the CAS loop";
-    LockfreeSingle = "lockfree-single", "Phase 7.1.1", SHARDS, lockfree_single::SingleStack,
-        "a CAS stack; a batch is repeated single pops";
-    WalkOnce = "walk-once", "option A1", SHARDS, walk_once::OnceStack,
-        "a CAS stack; after a failed CAS only what has changed is walked again";
-    SmallBatch = "small-batch", "option A1", SHARDS, small_batch::SmallBatchStack,
-        "as lockfree-walk, in batches of 4";
-    Relaxed = "relaxed", "option A2", SHARDS, relaxed::RelaxedStack,
-        "as walk-once, with the weakest memory orderings that are right";
-    Hybrid = "hybrid", "option A3", SHARDS, hybrid::HybridStack,
-        "a CAS for single blocks, a mutex a shard for batches";
-    Targeted = "targeted", "option C", SHARDS, targeted::TargetedList,
-        "batches under a mutex a shard; single blocks go lock-free to an inbox that is taken whole";
-    ClassLock = "class-lock", "option B2", 1, class_lock::ClassList,
-        "a mutex a class, no shards";
-    GlobalLock = "global-lock", "option B2", 1, global_lock::OptimisticStack,
-        "one CAS attempt, no shards; who loses it queues behind one mutex for everything";
-    Depot = "depot", "not in the paper", SHARDS, depot::Depot,
-        "whole batches are handed over by one CAS, and nobody walks them";
+    lists {
+        Mutex = "mutex", "Phase 6.25", SHARDS, mutex::MutexList,
+            "a padded mutex a shard; a batch is walked once, under the lock";
+        LockfreeWalk = "lockfree-walk", "Phase 7.1", SHARDS, lockfree_walk::WalkStack,
+            "a CAS stack; a batch is walked inside the CAS loop";
+        LockfreeSingle = "lockfree-single", "Phase 7.1.1", SHARDS, lockfree_single::SingleStack,
+            "a CAS stack; a batch is repeated single pops";
+        WalkOnce = "walk-once", "option A1", SHARDS, walk_once::OnceStack,
+            "a CAS stack; after a failed CAS only what has changed is walked again";
+        SmallBatch = "small-batch", "option A1", SHARDS, small_batch::SmallBatchStack,
+            "as lockfree-walk, in batches of 4";
+        Relaxed = "relaxed", "option A2", SHARDS, relaxed::RelaxedStack,
+            "as walk-once, with the weakest memory orderings that are right";
+        Hybrid = "hybrid", "option A3", SHARDS, hybrid::HybridStack,
+            "a CAS for single blocks, a mutex a shard for batches";
+        Targeted = "targeted", "option C", SHARDS, targeted::TargetedList,
+            "batches under a mutex a shard; single blocks go lock-free to an inbox that is taken whole";
+        ClassLock = "class-lock", "option B2", 1, class_lock::ClassList,
+            "a mutex a class, no shards";
+        GlobalLock = "global-lock", "option B2", 1, global_lock::OptimisticStack,
+            "one CAS attempt, no shards; who loses it queues behind one mutex for everything";
+        Depot = "depot", "not in the paper", SHARDS, depot::Depot,
+            "whole batches are handed over by one CAS, and nobody walks them";
+    }
+    others {
+        Page = "page", "option B1, MF2", Pages,
+            "pages that one thread holds, with a map of free blocks each; nothing is shared but what others give back";
+    }
 }
 
 impl StrategyId {

@@ -60,14 +60,23 @@ pub(crate) fn check(strategy: StrategyId, pool: &Pool, allocations: u64, frees: 
         "hits + misses = allocations"
     );
     assert_eq!(
-        all.of(Metric::RingReturns) + all.of(Metric::RingSpills) + all.of(Metric::RemoteFrees),
+        all.of(Metric::RingReturns) + all.of(Metric::RingSpills) + all.of(Metric::RingBypasses),
         frees,
-        "returns + spills + remote frees = frees"
+        "returns + spills + bypasses = frees"
     );
     for class in 0..CLASS_BYTES.len() {
         rings(Counts { select: Select::ALL.class(class), ..all });
     }
-    pushes(strategy, all);
+    if strategy == StrategyId::Page {
+        pages(all);
+    } else {
+        assert_eq!(
+            all.of(Metric::RingBypasses),
+            all.of(Metric::RemoteFrees),
+            "blocks of other shards pass the ring by"
+        );
+        pushes(strategy, all);
+    }
     for class in 0..CLASS_BYTES.len() {
         for shard in 0..SHARDS {
             let counts = Counts { select: Select::ALL.class(class).shard(shard), ..all };
@@ -106,6 +115,13 @@ fn pushes(strategy: StrategyId, all: Counts<'_>) {
     }
 }
 
+/// What page heaps do: all threads are gone, so that every page was left behind once more than it was taken over.
+fn pages(all: Counts<'_>) {
+    assert_eq!(all.of(Metric::PagesAbandoned), all.of(Metric::PagesMapped) + all.of(Metric::PagesAdopted));
+    assert_eq!(all.of(Metric::RingBypasses), 0, "without shards every free goes into the ring");
+    assert!(all.of(Metric::RemoteFrees) <= all.of(Metric::RingSpilledBlocks), "and comes out of it");
+}
+
 /// What every design keeps in each shard.
 fn shared(strategy: StrategyId, at: Counts<'_>) {
     let retries = at.snapshot.counts.histogram(Metric::CasRetries, at.select).expect("own metric");
@@ -121,10 +137,18 @@ fn shared(strategy: StrategyId, at: Counts<'_>) {
 
     assert!(at.of(Metric::Refills) <= at.of(Metric::RefilledBlocks));
     assert!(at.of(Metric::RefilledBlocks) <= BATCH * at.of(Metric::Refills));
-    assert_eq!(at.succeeded(Op::RemotePush), at.of(Metric::RemoteFrees));
     assert!(at.of(Metric::RemoteDrainedBlocks) <= at.of(Metric::RemoteFrees));
+    if strategy == StrategyId::Page {
+        // Up to 64 blocks of a page go with one CAS.
+        assert!(at.succeeded(Op::RemotePush) <= at.of(Metric::RemoteFrees));
+    } else {
+        assert_eq!(at.succeeded(Op::RemotePush), at.of(Metric::RemoteFrees));
+    }
     if strategy.shards() == 1 {
-        assert_eq!(at.of(Metric::RemoteFrees), 0, "without shards no free is remote");
+        assert!(
+            strategy == StrategyId::Page || at.of(Metric::RemoteFrees) == 0,
+            "without shards no free is remote"
+        );
         assert_eq!(at.of(Metric::StealScans), 0, "and there is nobody to steal from");
     }
     for op in Op::ALL {
@@ -146,6 +170,8 @@ fn cas_of(strategy: StrategyId) -> &'static [Op] {
     match strategy {
         StrategyId::Mutex | StrategyId::ClassLock => &[],
         StrategyId::Targeted => &[Op::Push],
+        // Of idle page heaps, and of pages onto pending queues.
+        StrategyId::Page => &[Op::Pop, Op::Push],
         StrategyId::LockfreeSingle => &[Op::Pop, Op::Push, Op::BatchPush, Op::Drain],
         StrategyId::LockfreeWalk
         | StrategyId::WalkOnce
@@ -231,6 +257,15 @@ fn own(strategy: StrategyId, at: Counts<'_>) {
             takes_no_lock();
             pops_batches();
             walks_nothing();
+        }
+        StrategyId::Page => {
+            takes_no_lock();
+            walks_nothing();
+            assert_eq!(
+                at.succeeded(Op::Pop),
+                at.of(Metric::HeapsAdopted),
+                "a page heap is taken over by one CAS"
+            );
         }
     }
 }

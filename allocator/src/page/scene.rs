@@ -1,0 +1,91 @@
+//! What the tests of the pages play on: a region, its pages, and threads that take turns on one real thread.
+
+use core::cell::RefCell;
+use std::rc::Rc;
+
+use stormglass_telemetry::clock::Clock;
+use stormglass_telemetry::{Op, ShardCounters, SlotCounters};
+
+use super::record::Records;
+use super::{Held, Pages};
+use crate::batch::{BATCH, Batch};
+use crate::block::Block;
+use crate::injection::Delay;
+use crate::region::Region;
+use crate::site::{ShardId, Site};
+use crate::size_class::Class;
+
+/// A pool of one class without rings.
+pub(super) struct Scene {
+    pub(super) region: Region,
+    pub(super) pages: Pages,
+    pub(super) class: Class,
+    clock: Clock,
+}
+
+impl Scene {
+    /// The smallest region there is, for blocks of `bytes`.
+    pub(super) fn of(bytes: usize) -> Rc<Scene> {
+        let region = Region::reserve(0).expect("address space");
+        let pages = Pages::new(Records::reserve(region.pages()).expect("address space"));
+        let class = Class::of(bytes).expect("class");
+        Rc::new(Scene { region, pages, class, clock: Clock::calibrate() })
+    }
+
+    pub(super) fn thread(self: &Rc<Scene>) -> Rc<Thread> {
+        Rc::new(Thread { scene: Rc::clone(self), held: RefCell::default(), counters: SlotCounters::zeroed() })
+    }
+}
+
+/// A thread, with counters of its own.
+pub(super) struct Thread {
+    scene: Rc<Scene>,
+    held: RefCell<Held>,
+    counters: Box<SlotCounters>,
+}
+
+impl Thread {
+    fn site(&self) -> Site<'_> {
+        Site {
+            at: ShardId { class: self.scene.class, shard: 0 },
+            links: self.scene.region.links(),
+            counters: self.counts(),
+            clock: self.scene.clock,
+            delay: Delay::NONE,
+        }
+    }
+
+    pub(super) fn counts(&self) -> &ShardCounters {
+        self.counters.shard(self.scene.class.index(), 0)
+    }
+
+    /// CAS attempts and failures of `op`.
+    pub(super) fn cas(&self, op: Op) -> [u64; 2] {
+        [self.counts().cas_attempts[op as usize].get(), self.counts().cas_failures[op as usize].get()]
+    }
+
+    /// The numbers of a batch, in the order in which a ring would give them out.
+    pub(super) fn refill(&self) -> Vec<u32> {
+        let site = self.site();
+        let fresh = || self.scene.region.take_page(site.at);
+        let mut batch = self.scene.pages.refill(&mut self.held.borrow_mut(), site, fresh);
+        let mut numbers: Vec<u32> = core::iter::from_fn(|| batch.pop().map(|block| block.number())).collect();
+        numbers.reverse();
+        numbers
+    }
+
+    pub(super) fn spill(&self, numbers: &[u32]) {
+        for numbers in numbers.chunks(BATCH) {
+            let mut batch = Batch::new();
+            for &number in numbers {
+                batch.push(Block::claim(number));
+            }
+            self.scene.pages.spill(&self.held.borrow(), batch, self.site());
+        }
+    }
+
+    /// The thread ends; its counts can still be read.
+    pub(super) fn end(&self) {
+        self.scene.pages.retire(&mut self.held.borrow_mut(), |_| self.site());
+    }
+}
