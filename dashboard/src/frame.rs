@@ -121,6 +121,7 @@ impl Body {
         let process = &snapshot.process;
         let recent = spans.recent.as_ref().unwrap_or(&spans.lifetime);
         let lifetime = spans.lifetime.measures(Select::ALL);
+        let held = snapshot.held();
         Body {
             id: ProcessId::of(process),
             pid: process.pid,
@@ -131,10 +132,10 @@ impl Body {
             version: process.version.clone(),
             live: snapshot.liveness == Liveness::Live,
             created: process.created,
-            threads: snapshot.threads,
+            threads: held.threads,
             threads_dropped: snapshot.threads_dropped,
-            live_bytes: snapshot.live_bytes(),
-            mapped_bytes: snapshot.mapped_bytes(),
+            live_bytes: held.live_bytes,
+            mapped_bytes: held.mapped_bytes,
             rates: spans.recent.as_ref().map_or(lifetime, |d| d.measures(Select::ALL)),
             lifetime,
             grid: grid(recent, axes),
@@ -175,11 +176,11 @@ impl Spans {
     ) -> Spans {
         let mut lifetime = snapshot.lifetime();
         if snapshot.liveness == Liveness::Dead {
-            // A heartbeat is a slow path. A process that lived from its rings had its last one long before its
-            // end; what was seen alive lived at least that long.
+            // One that was killed does not say how long it lived. What was seen alive lived at least that long, and a sample
+            // longer at most.
             if let Some(seen) = earlier.clone().rev().find(|s| s.liveness == Liveness::Live) {
-                lifetime.elapsed =
-                    lifetime.elapsed.max(Duration::from_nanos(seen.taken.saturating_sub(snapshot.born)));
+                let until = seen.taken.max(snapshot.heartbeat).saturating_sub(snapshot.born);
+                lifetime.elapsed = lifetime.elapsed.max(Some(Duration::from_nanos(until.max(1))));
             }
             return Spans { recent: None, lifetime };
         }
@@ -215,7 +216,7 @@ mod tests {
 
     fn recent(now: u64, earlier: &[u64]) -> Option<Duration> {
         let earlier: Vec<Snapshot> = earlier.iter().map(|&age| at(age)).collect();
-        Spans::new(&at(now), earlier.iter()).recent.map(|d| d.elapsed)
+        Spans::new(&at(now), earlier.iter()).recent.and_then(|d| d.elapsed)
     }
 
     #[test]
@@ -237,13 +238,24 @@ mod tests {
         let mut dead = at(4 * SECOND);
         dead.liveness = Liveness::Dead;
         dead.taken += 60 * SECOND;
+        dead.threads = 0;
         let spans = Spans::new(&dead, [].iter());
         assert!(spans.recent.is_none());
-        assert_eq!(spans.lifetime.elapsed, Duration::from_secs(4));
+        assert_eq!(spans.lifetime.elapsed, Some(Duration::from_secs(4)));
 
         dead.heartbeat = dead.born + 1;
+        dead.threads = 1;
+        assert_eq!(Spans::new(&dead, [].iter()).lifetime.elapsed, None, "killed unseen");
         let seen = at(3 * SECOND);
-        assert_eq!(Spans::new(&dead, [seen].iter()).lifetime.elapsed, Duration::from_secs(3));
+        assert_eq!(Spans::new(&dead, [seen].iter()).lifetime.elapsed, Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn a_card_of_a_killed_process_holds_nothing() {
+        let mut killed = at(4 * SECOND);
+        killed.liveness = Liveness::Dead;
+        let body = Body::new(&killed, &Spans::new(&killed, [].iter()), &Axes::own());
+        assert_eq!((body.threads, body.live_bytes, body.mapped_bytes), (0, Some(0), Some(0)));
     }
 
     #[test]

@@ -95,7 +95,7 @@ pub(crate) fn grid(delta: &Delta, axes: &Axes) -> Grid {
     let lock_wait = sums(Metric::LockWait);
     let kept = sums(Metric::WalkBlocksKept);
     let in_vain = sums(Metric::WalkBlocksWasted);
-    let seconds = delta.elapsed.as_secs_f64();
+    let seconds = delta.elapsed.map(|elapsed| elapsed.as_secs_f64());
 
     let cells = |value: &dyn Fn(usize, usize) -> Option<f64>| -> Cells {
         (0..axes.classes.len())
@@ -103,9 +103,9 @@ pub(crate) fn grid(delta: &Delta, axes: &Axes) -> Grid {
             .collect()
     };
     Grid {
-        cas_failures_per_second: cells(&|c, s| Some(failures.at(c, s)? as f64 / seconds)),
+        cas_failures_per_second: cells(&|c, s| Some(failures.at(c, s)? as f64 / seconds?)),
         failures_per_attempt: cells(&|c, s| ratio(failures.at(c, s)?, attempts.at(c, s)?)),
-        lock_wait_ratio: cells(&|c, s| Some(lock_wait.at(c, s)? as f64 / 1e9 / seconds)),
+        lock_wait_ratio: cells(&|c, s| Some(lock_wait.at(c, s)? as f64 / 1e9 / seconds?)),
         walked_per_kept: cells(&|c, s| {
             let kept = kept.at(c, s)?;
             ratio(kept.wrapping_add(in_vain.at(c, s)?), kept)
@@ -157,7 +157,7 @@ mod tests {
         class.values[0] = "1024".to_owned();
         schema.families.retain(|f| f.name != "stormglass_lock_wait_seconds");
         let schema = Arc::new(Schema::new(schema.labels, schema.families));
-        let delta = Delta { elapsed: Duration::from_secs(1), counts: Counts::zero(schema) };
+        let delta = Delta { elapsed: Some(Duration::from_secs(1)), counts: Counts::zero(schema) };
         let grid = grid(&delta, &Axes::own());
         assert_eq!(grid.lock_wait_ratio[0][0], None);
         assert_eq!(grid.failures_per_attempt[3][3], None, "no attempts, no ratio");

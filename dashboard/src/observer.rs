@@ -151,6 +151,7 @@ mod tests {
         }
         let mut dead = at(1, 4 * SECOND);
         dead.liveness = Liveness::Dead;
+        dead.threads = 0;
         let frame = observer.frame(vec![dead.clone()], now(&dead));
         assert_eq!(frame.processes[0].rates().allocations_per_second, Some(1e6));
         let track = observer.tracks.values().next().expect("still shown");
@@ -162,6 +163,7 @@ mod tests {
         let mut observer = observer();
         let mut dead = at(9, SECOND / 10);
         dead.liveness = Liveness::Dead;
+        dead.threads = 0;
         let moment = now(&dead);
         let frame = observer.frame(vec![dead], moment);
         assert_eq!(frame.processes[0].rates().allocations_per_second, Some(1e6));

@@ -34,5 +34,5 @@ pub use measures::Measures;
 pub use metrics_md::metrics_markdown;
 pub use reader::Segment;
 pub use schema::{ClassCounters, Descriptor, Kind, Label, Metric, Op, ShardCounters, SlotCounters, Unit};
-pub use snapshot::{Delta, Liveness, Process, Snapshot};
+pub use snapshot::{Delta, Held, Liveness, Process, Snapshot};
 pub use writer::{Identity, Slot, Writer};

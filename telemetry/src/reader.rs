@@ -16,7 +16,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::counts::{Counts, Schema};
 use crate::error::{Problem, ReadError};
-use crate::layout::Header;
+use crate::layout::{Header, MAGIC};
 use crate::parse::{self, CellAt, Head};
 use crate::snapshot::{Liveness, Process, Snapshot};
 use crate::{clock, liveness, protocol};
@@ -110,7 +110,7 @@ impl Segment {
             return Err(Problem::Starting);
         }
         let head_bytes = size_of::<Header>() as u64;
-        if len >= head_bytes && start == [0; 16] {
+        if len >= head_bytes && start[..size_of_val(&MAGIC)] == [0; 8] {
             return Err(Problem::Starting);
         }
         parse::check_magic(&start[..read])?;

@@ -19,7 +19,7 @@ use crate::directory::Directory;
 use crate::error::{ClaimError, WriteError};
 use crate::fork::{self, Mappings, Registered};
 use crate::layout::{
-    CHUNK_BYTES, DescriptorRecord, Header, LabelRecord, MAX_CHUNKS, SLOTS_OFFSET, SLOTS_PER_CHUNK,
+    CHUNK_BYTES, DescriptorRecord, Header, LabelRecord, MAGIC, MAX_CHUNKS, SLOTS_OFFSET, SLOTS_PER_CHUNK,
     chunks_offset, descriptor_record, field, label_record, slot_metrics,
 };
 use crate::schema::{Label, SlotCounters};
@@ -184,8 +184,8 @@ impl Mapped {
         };
         let (labels, descriptors) = (contents.labels_offset as usize, contents.descriptors_offset as usize);
         // SAFETY: the mapping is `head` bytes long, page-aligned and writable, and `head` covers the header, the label
-        // records and the descriptor records, each at a multiple of 8; the file is new and locked, and readers look at
-        // nothing before `ready`, so nobody else reads or writes these bytes.
+        // records and the descriptor records, each at a multiple of 8. No reference to it exists in this process yet. Other
+        // processes only read, and before `ready` nothing but the magic, which stays 0 meanwhile, and `ready`, which does too.
         unsafe {
             header.write(contents);
             for (i, &label) in Label::ALL.iter().enumerate() {
@@ -207,6 +207,8 @@ impl Mapped {
             }
         };
         let mapped = Mapped { path, file, header, mappings };
+        // Release: whoever reads the magic from the file finds the header behind it.
+        mapped.header().magic.store(u64::from_ne_bytes(MAGIC), Ordering::Release);
         protocol::publish(&mapped.header().chunks, 1);
         protocol::publish(&mapped.header().ready, 1);
         Ok(mapped)
@@ -316,7 +318,11 @@ impl Deref for Slot<'_> {
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
         match self.home {
-            Home::Segment(owner) => protocol::release(owner),
+            Home::Segment(owner) => {
+                // The thread lived until now, from its rings perhaps: its last slow path may be long ago.
+                self.heartbeat.set(clock::monotonic());
+                protocol::release(owner);
+            }
             Home::Private => {
                 // SAFETY: `private` mapped exactly this, and no reference outlives the value.
                 let _ =

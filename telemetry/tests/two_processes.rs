@@ -189,6 +189,23 @@ fn a_segment_grows_under_an_open_reader() {
     assert!(snapshot.segment_bytes > small);
 }
 
+#[test]
+fn a_thread_that_lived_from_its_ring_tells_at_its_end_how_long() {
+    const LIFE: Duration = Duration::from_millis(30);
+    let scene = Scene::new();
+    let writer = Writer::create(&scene.directory, &Identity::default()).expect("a segment");
+    let segment = Segment::open(writer.path().expect("a path")).expect("readable");
+    let slot = writer.claim().expect("a slot");
+    slot.heartbeat.set(stormglass_telemetry::clock::monotonic());
+    sleep(LIFE);
+    slot.classes[0].ring_hits.add(1000);
+    drop(slot);
+    drop(writer);
+    let snapshot = segment.snapshot().expect("readable");
+    assert_eq!(snapshot.liveness, Liveness::Dead);
+    assert!(snapshot.lifetime().elapsed >= Some(LIFE), "{:?}", snapshot.lifetime().elapsed);
+}
+
 /// Sets the time of a file's last change back.
 fn age(path: &Path, by: Duration) {
     let file = std::fs::File::open(path).expect("opened");

@@ -41,14 +41,12 @@ pub(super) struct Series {
 
 impl Series {
     fn of(snapshot: &Snapshot) -> Series {
-        let live = snapshot.liveness == Liveness::Live;
-        // A dead process holds nothing, whatever its segment says: it may have been killed in mid-work.
-        let held = |bytes: Option<u64>| if live { bytes } else { bytes.map(|_| 0) };
+        let held = snapshot.held();
         Series {
-            live,
-            threads: if live { u64::from(snapshot.threads) } else { 0 },
-            live_bytes: held(snapshot.live_bytes()),
-            mapped_bytes: held(snapshot.mapped_bytes()),
+            live: snapshot.liveness == Liveness::Live,
+            threads: u64::from(held.threads),
+            live_bytes: held.live_bytes,
+            mapped_bytes: held.mapped_bytes,
             segment_bytes: snapshot.segment_bytes,
             threads_started: snapshot.threads_started,
             threads_dropped: snapshot.threads_dropped,
