@@ -43,20 +43,39 @@ impl Serialize for ProcessId {
 /// The moment that a frame is of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now {
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970, as an [`Epoch`] has them.
     pub(crate) unix_ms: u64,
     /// `CLOCK_MONOTONIC`, nanoseconds.
     pub(crate) monotonic: u64,
 }
 
+/// What the wall clock said at one moment. From there on time is counted by the monotonic clock: a wall clock that is set
+/// back or forth bends no time line and stops none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Epoch(Now);
+
+impl Epoch {
+    pub(crate) fn of(unix_ms: u64, monotonic: u64) -> Epoch {
+        Epoch(Now { unix_ms, monotonic })
+    }
+
+    /// The moment at which the monotonic clock says this.
+    pub(crate) fn at(self, monotonic: u64) -> Now {
+        let since = monotonic.saturating_sub(self.0.monotonic) / 1_000_000;
+        Now { unix_ms: self.0.unix_ms.saturating_add(since), monotonic }
+    }
+}
+
 /// Everything that the page shows.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Frame {
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970; never less than in a frame before.
     pub(crate) time: u64,
     #[serde(flatten)]
     pub(crate) axes: Axes,
     pub(crate) processes: Vec<ProcessFrame>,
+    /// Processes that found no room in the frame.
+    pub(crate) left_out: usize,
     /// The newest benchmark report.
     pub(crate) results: Option<Arc<Value>>,
 }
@@ -276,10 +295,12 @@ mod tests {
             time: now.unix_ms,
             axes,
             processes: vec![ProcessFrame::new(body, &snapshot, now)],
+            left_out: 3,
             results: None,
         };
         let json = serde_json::to_value(&frame).expect("a frame is JSON");
         assert_eq!(json["time"], 5);
+        assert_eq!(json["left_out"], 3);
         assert_eq!(json["classes"][3], "8192");
         assert_eq!(json["shards"].as_array().map(Vec::len), Some(8));
         assert!(json["results"].is_null());
