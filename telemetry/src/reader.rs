@@ -1,7 +1,12 @@
 //! The reader's side of a segment: maps it read-only, checks everything that it says, adds up the slots.
 //!
-//! Invariant: no byte outside the file as it is long now is touched, whatever the file says, and what is read may change
-//! at any time: it is copied once and then checked, or it is a counter.
+//! Invariant: no byte beyond the file's end, as it is when a reading begins, is touched, whatever the file says; and what is
+//! read may change at any time: it is copied once and then checked, or it is a counter.
+//!
+//! What this does not hold against: a file that is cut off *while* it is read. Then the pages are gone from under the
+//! mapping, and the reader gets a SIGBUS. No writer ever does that; only this user can, who can as well kill the reader.
+//! Reading by `pread` would be an error there, and dearer: of 100 processes with 64 threads each, adding up in the mapping
+//! took 25 ms where the copying alone took 27 ms (whole chunks) to 40 ms (only what was touched).
 
 use core::mem::offset_of;
 use core::ptr::NonNull;
