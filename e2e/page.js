@@ -3,28 +3,13 @@
 'use strict';
 const assert = require('node:assert');
 const path = require('node:path');
-const { execFileSync } = require('node:child_process');
-const { chromium } = require('playwright-core');
+const { fitsAPhone, look, run } = require('./browser.js');
 
 const [url, out, browserName, started] = process.argv.slice(2);
-const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync'];
+const asked = Date.now();
 
-async function main() {
-  const executablePath = execFileSync('which', [browserName], { encoding: 'utf8' }).trim();
-  const browser = await chromium.launch({ executablePath, args: QUIET });
-  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-  const complaints = [];
-  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('request', (request) => {
-    if (!request.url().startsWith(url)) complaints.push(`request to ${request.url()}`);
-  });
-
-  const start = Date.now();
-  await page.goto(url);
-  await page.waitForFunction(() => Number(document.body.dataset.frames) > 0, null, { timeout: 10000 });
-  console.log(`first frame ${Date.now() - start} ms after the request, ${Date.now() - Number(started)} ms after the start`);
+run(() => look(url, browserName, { width: 1440, height: 900 }, async (page) => {
+  console.log(`first frame ${Date.now() - asked} ms after the request, ${Date.now() - Number(started)} ms after the start`);
 
   const first = Number(await page.evaluate(() => document.body.dataset.frames));
   await page.waitForTimeout(3000);
@@ -100,15 +85,6 @@ async function main() {
   await page.screenshot({ path: path.join(out, 'page-light.png'), fullPage: true });
   await page.emulateMedia({ colorScheme: 'dark' });
   await page.screenshot({ path: path.join(out, 'page-dark.png'), fullPage: true });
-  await page.setViewportSize({ width: 360, height: 800 });
-  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-  assert(overflow <= 0, `the page is ${overflow} px too wide for a phone`);
+  await fitsAPhone(page);
   await page.screenshot({ path: path.join(out, 'page-phone.png'), fullPage: true });
-  assert.deepStrictEqual(complaints, [], 'the browser has no complaint');
-  await browser.close();
-}
-
-main().catch((error) => {
-  console.error(error.message);
-  process.exit(1);
-});
+}));
