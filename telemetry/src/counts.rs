@@ -218,6 +218,18 @@ impl Counts {
         Some(sum)
     }
 
+    /// The sums of a counter by the values of one of its labels; `None` if the writer does not have it, or not by that.
+    pub fn by(&self, metric: Metric, label: Label) -> Option<Vec<u64>> {
+        let family = self.schema.family(metric).filter(|f| f.kind == Kind::Counter)?;
+        let position = family.labels.iter().position(|&l| self.schema.labels[l].name == label.name())?;
+        let mut sums = vec![0_u64; self.schema.labels[family.labels[position]].values.len()];
+        self.each(family, |at, values| {
+            let sum = &mut sums[at[position]];
+            *sum = sum.wrapping_add(values[0]);
+        });
+        Some(sums)
+    }
+
     /// A histogram over the selected cells; `None` if the writer does not have it.
     pub fn histogram(&self, metric: Metric, select: Select) -> Option<HistogramCounts> {
         let family = self.schema.family(metric).filter(|f| f.kind == Kind::Histogram)?;
@@ -329,6 +341,12 @@ mod tests {
         assert_eq!(sum(Select::ALL.class(3).shard(4)), Some(7));
         assert_eq!(sum(Select::ALL.op(Op::Pop)), Some(5));
         assert_eq!(sum(Select::ALL.class(2)), Some(0));
+        assert_eq!(counts.by(Metric::CasFailures, Label::Class), Some(vec![0, 0, 0, 12, 0, 0, 0]));
+        assert_eq!(
+            counts.by(Metric::CasFailures, Label::Op).map(|sums| sums[Op::BatchPop as usize]),
+            Some(7)
+        );
+        assert_eq!(counts.by(Metric::RingHits, Label::Shard), None);
         assert_eq!(counts.sum(Metric::Up, Select::ALL), None, "a gauge has no cells");
     }
 }

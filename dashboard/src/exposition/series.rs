@@ -17,8 +17,11 @@ use super::INJECTED_LABEL;
 use super::families::label;
 use crate::retired::{Group, Retired};
 
+/// Bytes of something; `None` where the writer does not count what that takes.
+type Bytes = fn(&Snapshot) -> Option<u64>;
+
 /// What a process holds, in bytes, by the metric that says so.
-pub(super) const HELD: [(Metric, fn(&Snapshot) -> Option<u64>); 6] = [
+pub(super) const HELD: [(Metric, Bytes); 6] = [
     (Metric::LiveBytes, Snapshot::live_bytes),
     (Metric::CachedBytes, Snapshot::cached_bytes),
     (Metric::MappedBytes, Snapshot::mapped_bytes),
