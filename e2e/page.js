@@ -31,6 +31,16 @@ async function main() {
   const rate = (Number(await page.evaluate(() => document.body.dataset.frames)) - first) / 3;
   console.log(`${rate.toFixed(1)} frames a second`);
 
+  // A sidecar that was started again after the clock was set back: the lines go on with its time, and nothing lies ahead.
+  const back = await page.evaluate(async () => {
+    const { Store } = await import('/store.js');
+    const store = new Store();
+    const process = { id: '1', strategy: 'mutex', workload: 'w', live: true, age_seconds: 0, created: 0, rates: {} };
+    for (const time of [3600000, 3600500, 1000000, 1000500]) store.frame({ time, processes: [process], left_out: 2 });
+    return { times: store.runs()[0].points.map((p) => p[0]), end: store.edge().end, leftOut: store.leftOut };
+  });
+  assert.deepStrictEqual(back, { times: [1000000, 1000500], end: 1000500, leftOut: 2 });
+
   // The storm: all three designs, and the single pops' failures on the one shard that is fought over.
   for (const design of ['mutex', 'lockfree-walk', 'lockfree-single']) {
     await page.waitForSelector(`#grids section[data-strategy="${design}"]`, { timeout: 20000 });

@@ -43,6 +43,8 @@ function draw() {
   drawCards();
   drawProgress();
   drawWorkloads();
+  at("left-out").hidden = store.leftOut === 0;
+  text(at("left-out"), `${store.leftOut} more ${store.leftOut === 1 ? "process is" : "processes are"} not on this page; /metrics has them all.`);
   results.update(store.report);
   if (!choice.paused) timelines.update(store.runs(), store.edge());
 }

@@ -27,15 +27,21 @@ export class Store {
   #latest = new Map();
   /** By process id: { series, program, workload, injected, points: [[time, ...], ...] }. */
   #runs = new Map();
+  /** Time of the last frame, shown or not. */
+  #clock = 0;
   time = 0;
   lastPoint = 0;
   anyLive = false;
   /** Whether a design is on trial now. */
   racing = false;
+  leftOut = 0;
   report = null;
 
   /** Takes only the points of a frame in: what the reader looks at while paused stays, yet no line gets a hole. */
   points(frame) {
+    // A sidecar's time never runs back. Another one, started after the clock was set back, begins before this page's past ends.
+    if (frame.time < this.#clock) this.#setBack(frame.time);
+    this.#clock = frame.time;
     for (const process of frame.processes) if (process.live) this.#point(process, frame.time);
     this.#forget();
   }
@@ -44,6 +50,7 @@ export class Store {
   frame(frame) {
     this.time = frame.time;
     this.report = frame.results ?? this.report;
+    this.leftOut = frame.left_out ?? 0;
     this.anyLive = frame.processes.some((process) => process.live);
     this.racing = frame.processes.some((process) => process.live && !process.general);
     this.points(frame);
@@ -62,6 +69,16 @@ export class Store {
       best.set(key, spokesman(processes, this.#latest.get(key)?.process));
     }
     for (const [key, process] of best) this.#latest.set(key, { process, seen: frame.time });
+  }
+
+  /** Forgets what lies after this moment: it was measured by a clock that nobody goes by any more. */
+  #setBack(time) {
+    this.lastPoint = 0;
+    for (const run of this.#runs.values()) {
+      run.points = run.points.filter((p) => p[0] < time);
+      this.lastPoint = Math.max(this.lastPoint, run.points.at(-1)?.[0] ?? 0);
+    }
+    for (const known of this.#latest.values()) known.seen = Math.min(known.seen, time);
   }
 
   #point(process, time) {

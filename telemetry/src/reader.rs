@@ -16,7 +16,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::counts::{Counts, Schema};
 use crate::error::{Problem, ReadError};
-use crate::layout::Header;
+use crate::layout::{Header, MAGIC};
 use crate::parse::{self, CellAt, Head};
 use crate::snapshot::{Liveness, Process, Snapshot};
 use crate::{clock, liveness, protocol, resident};
@@ -110,7 +110,7 @@ impl Segment {
             return Err(Problem::Starting);
         }
         let head_bytes = size_of::<Header>() as u64;
-        if len >= head_bytes && start == [0; 16] {
+        if len >= head_bytes && start[..size_of_val(&MAGIC)] == [0; 8] {
             return Err(Problem::Starting);
         }
         parse::check_magic(&start[..read])?;
@@ -154,10 +154,9 @@ impl Segment {
         liveness::probe(&self.file, self.process.pid, self.process.start_time, self.head.pid_namespace)
     }
 
-    /// Time since its last heartbeat, or since it was made if it had none.
-    pub(crate) fn dead_for(&self) -> Duration {
-        let last = self.snapshot().map_or(self.head.born, |s| s.heartbeat.max(self.head.born));
-        Duration::from_nanos(clock::monotonic().saturating_sub(last))
+    /// How long its process has been dead; the first look notes it. None if that cannot be done.
+    pub(crate) fn dead_for(&self) -> Option<Duration> {
+        liveness::dead_for(&self.file)
     }
 
     /// The sums over all slots, now.
