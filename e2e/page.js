@@ -69,7 +69,7 @@ run(() => look(url, browserName, { width: 1440, height: 900 }, async (page) => {
   for (const card of cards) {
     const process = frame.processes.find((p) => p.pid === card.pid);
     for (const [cls, shard, value] of card.cells) {
-      const cell = process.grid.cas_failures_per_second[frame.classes.indexOf(cls)][frame.shards.indexOf(shard)];
+      const cell = process.grid.cas_failures_per_second[process.classes.indexOf(cls)][process.shards.indexOf(shard)];
       assert.strictEqual(value, String(cell ?? ''), `${card.strategy}, class ${cls}, shard ${shard}`);
       if (Number(value) > 0) assert.deepStrictEqual([cls, shard], ['8192', '3'], `${card.strategy} is hot elsewhere`);
     }

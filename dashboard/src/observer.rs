@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stormglass_telemetry::{Liveness, Snapshot, clock};
 
 use crate::frame::{Body, Epoch, Frame, INTERVAL, Now, ProcessFrame, ProcessId, Spans};
-use crate::grid::Axes;
 use crate::history::{History, PROCESSES};
 use crate::results::Results;
 use crate::source::SharedSource;
@@ -31,7 +30,6 @@ struct Track {
 pub(crate) struct Observer {
     source: SharedSource,
     results: Results,
-    axes: Axes,
     epoch: Epoch,
     tracks: BTreeMap<ProcessId, Track>,
     pub(crate) history: History,
@@ -43,7 +41,6 @@ impl Observer {
         Observer {
             source,
             results,
-            axes: Axes::own(),
             epoch: Epoch::of(unix_ms, clock::monotonic()),
             tracks: BTreeMap::new(),
             history: History::default(),
@@ -69,27 +66,27 @@ impl Observer {
         for snapshot in snapshots {
             let id = ProcessId::of(&snapshot.process);
             let mut track = before.remove(&id).unwrap_or_default();
-            let body = track.body(&snapshot, now, &self.axes, &mut self.history);
+            let body = track.body(&snapshot, now, &mut self.history);
             processes.push(ProcessFrame::new(body, &snapshot, now));
             track.remember(snapshot);
             self.tracks.insert(id, track);
         }
         let results = self.results.latest();
-        Frame { time: now.unix_ms, axes: self.axes.clone(), processes, left_out, results }
+        Frame { time: now.unix_ms, processes, left_out, results }
     }
 }
 
 impl Track {
-    fn body(&mut self, snapshot: &Snapshot, now: Now, axes: &Axes, history: &mut History) -> Arc<Body> {
+    fn body(&mut self, snapshot: &Snapshot, now: Now, history: &mut History) -> Arc<Body> {
         if let Some(body) = &self.buried {
             return Arc::clone(body);
         }
         let spans = Spans::new(snapshot, self.earlier.iter());
-        let body = Arc::new(Body::new(snapshot, &spans, axes));
+        let body = Arc::new(Body::new(snapshot, &spans));
         let dead = snapshot.liveness == Liveness::Dead;
         // One that was never seen alive leaves one point, its life; a life is no point on the line of another.
         if spans.recent.is_some() || (dead && self.earlier.is_empty()) {
-            history.record(&snapshot.process, now.unix_ms, body.rates());
+            history.record(&snapshot.process, now.unix_ms, body.rates(), &body.memory());
         }
         if dead {
             self.earlier = VecDeque::new();

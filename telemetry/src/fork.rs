@@ -26,7 +26,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap_fixed, munmap};
 
-use crate::layout::{CHUNK_BYTES, MAX_CHUNKS, chunks_offset};
+use crate::layout::{MAX_CHUNKS, chunks_offset};
 
 /// The segments of this process, linked by `next`; read and changed under the lock.
 static FIRST: AtomicPtr<Mappings> = AtomicPtr::new(null_mut());
@@ -41,6 +41,8 @@ static INSTALLED: AtomicBool = AtomicBool::new(false);
 pub(crate) struct Mappings {
     /// The file's head, then its chunks.
     all: [Mapping; 1 + MAX_CHUNKS],
+    /// Length of each chunk.
+    chunk_bytes: usize,
     /// This process is a child of the one that made them, and they are private.
     forked: AtomicBool,
     next: AtomicPtr<Mappings>,
@@ -161,17 +163,22 @@ impl Mapping {
 impl Mappings {
     /// The mappings that there are, with their lengths.
     fn mapped(&self) -> impl Iterator<Item = (&Mapping, usize)> {
-        let lengths = core::iter::once(chunks_offset()).chain(core::iter::repeat(CHUNK_BYTES));
+        let lengths = core::iter::once(chunks_offset()).chain(core::iter::repeat(self.chunk_bytes));
         // Relaxed, here and in `Mapping`: the lock is held, or this thread is the only one.
         self.all.iter().zip(lengths).filter(|(mapping, _)| !mapping.start.load(Ordering::Relaxed).is_null())
     }
 
-    /// Puts the mappings of a new segment, its head and first chunk, on the list.
-    pub(crate) fn register(head: NonNull<u8>, chunk: NonNull<u8>) -> Result<Registered, Errno> {
+    /// Puts the mappings of a new segment, its head and first chunk (all are that long), on the list.
+    pub(crate) fn register(
+        head: NonNull<u8>,
+        chunk: NonNull<u8>,
+        chunk_bytes: usize,
+    ) -> Result<Registered, Errno> {
         // Before there is anything that they would be needed for. Two threads may both install them: see `after_in_child`.
         install()?;
         let mappings = Mappings {
             all: [const { Mapping::none() }; 1 + MAX_CHUNKS],
+            chunk_bytes,
             forked: AtomicBool::new(false),
             next: AtomicPtr::new(null_mut()),
         };

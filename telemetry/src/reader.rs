@@ -24,7 +24,7 @@ use crate::error::{Problem, ReadError};
 use crate::layout::{Header, MAGIC};
 use crate::parse::{self, CellAt, Head};
 use crate::snapshot::{Liveness, Process, Snapshot};
-use crate::{clock, liveness, protocol};
+use crate::{clock, liveness, protocol, resident};
 
 /// Segments larger than this are refused: 4096 slots and room to spare.
 const MAX_BYTES: u64 = 1 << 30;
@@ -191,6 +191,10 @@ impl Segment {
             *mapping = Mapping::of(&self.file, len)?;
         }
 
+        // In another namespace the number may be somebody else's.
+        let visible = liveness == Liveness::Live && self.head.pid_namespace == liveness::pid_namespace();
+        let resident_bytes = visible.then(|| resident::bytes(self.process.pid)).flatten();
+
         let mut counts = Counts::zero(Arc::clone(&self.schema));
         let mut heartbeat = 0;
         let mut threads = 0;
@@ -226,6 +230,7 @@ impl Segment {
             threads_started: mapping.cell(offset_of!(Header, threads_started)),
             threads_dropped: mapping.cell(offset_of!(Header, threads_dropped)),
             segment_bytes: len,
+            resident_bytes,
             counts,
         })
     }

@@ -60,6 +60,8 @@ pub struct Snapshot {
     pub threads_dropped: u64,
     /// Size of the segment in bytes.
     pub segment_bytes: u64,
+    /// Resident memory of the whole process, where it lives and this process can see it.
+    pub resident_bytes: Option<u64>,
     /// Sums over all threads, living and dead.
     pub counts: Counts,
 }
@@ -95,20 +97,33 @@ impl Snapshot {
         Held {
             threads: if alive { self.threads } else { 0 },
             live_bytes: bytes(self.live_bytes()),
+            cached_bytes: bytes(self.cached_bytes()),
             mapped_bytes: bytes(self.mapped_bytes()),
+            purged_bytes: bytes(self.purged_bytes()),
+            large_live_bytes: bytes(self.large_live_bytes()),
+            resident_bytes: bytes(self.resident_bytes),
         }
     }
 }
 
-/// What a process holds at one moment.
+/// What a process holds at one moment, in bytes as memory.rs explains them; `None` where its writer does not count what that
+/// takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
     /// Threads that own a slot.
     pub threads: u32,
-    /// Bytes of blocks that callers have; `None` where the writer does not count what that takes.
+    /// With callers.
     pub live_bytes: Option<u64>,
-    /// Bytes of pages.
+    /// Free, in the rings of threads.
+    pub cached_bytes: Option<u64>,
+    /// In pages and spans, used or free.
     pub mapped_bytes: Option<u64>,
+    /// Given back to the kernel, and kept for use again.
+    pub purged_bytes: Option<u64>,
+    /// Of the live, above the largest class.
+    pub large_live_bytes: Option<u64>,
+    /// Of the whole process, as the kernel counts them.
+    pub resident_bytes: Option<u64>,
 }
 
 /// What happened in a span of time.
@@ -130,7 +145,7 @@ mod tests {
     fn snapshot(liveness: Liveness, threads: u32) -> Snapshot {
         let schema = Arc::new(Schema::own());
         let mut counts = Counts::zero(Arc::clone(&schema));
-        for metric in [Metric::RingHits, Metric::PagesMapped] {
+        for metric in [Metric::RingHits, Metric::PageMappedBytes] {
             counts.values[schema.family(metric).expect("own metric").start] = 5_000_000;
         }
         let process = Process {
@@ -154,6 +169,7 @@ mod tests {
             threads_started: 1,
             threads_dropped: 0,
             segment_bytes: 0,
+            resident_bytes: None,
             counts,
         }
     }
@@ -174,7 +190,15 @@ mod tests {
     fn the_dead_hold_nothing() {
         let alive = snapshot(Liveness::Live, 1).held();
         assert!(alive.threads == 1 && alive.live_bytes > Some(0) && alive.mapped_bytes > Some(0));
-        let nothing = Held { threads: 0, live_bytes: Some(0), mapped_bytes: Some(0) };
+        let nothing = Held {
+            threads: 0,
+            live_bytes: Some(0),
+            cached_bytes: Some(0),
+            mapped_bytes: Some(0),
+            purged_bytes: Some(0),
+            large_live_bytes: None,
+            resident_bytes: None,
+        };
         assert_eq!(snapshot(Liveness::Dead, 1).held(), nothing);
     }
 }

@@ -176,3 +176,28 @@ fn forks_while_segments_come_grow_and_go_lose_nothing() {
     let segment = Segment::open(steady.path().expect("a path")).expect("readable");
     assert_eq!(hits(&segment), Some(100));
 }
+
+#[test]
+fn a_segment_with_classes_of_its_own_is_copied_whole() {
+    let (_dir, directory) = place();
+    let identity = Identity { strategy: "page", workload: "fork", ..Identity::default() };
+    let sizes: [u32; 64] = core::array::from_fn(|class| 16 * (class as u32 + 1));
+    let writer = Writer::<64, 1>::create_general(&directory, &identity, &sizes).expect("a segment");
+    let segment = Segment::open(writer.path().expect("a path")).expect("readable");
+    let slots: Vec<_> = (0..20).map(|_| writer.claim().expect("a slot")).collect();
+    for slot in &slots {
+        // The last class's shard is the end of a slot, and the last slots are in the second chunk.
+        slot.shard(63, 0).lock_hold.record(64);
+        slot.shard(63, 0).refills.add(7);
+    }
+    let before = std::fs::read(segment.path()).expect("readable");
+    let said = in_child(|out| {
+        for slot in &slots {
+            slot.shard(63, 0).refills.add(1);
+        }
+        let counted: u64 = slots.iter().map(|slot| slot.shard(63, 0).refills.get()).sum();
+        write!(out, "{counted}").expect("written");
+    });
+    assert_eq!(said, (20 * 8).to_string());
+    assert!(std::fs::read(segment.path()).expect("readable") == before, "not a byte of the file has changed");
+}
