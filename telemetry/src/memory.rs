@@ -17,26 +17,26 @@ use crate::snapshot::Snapshot;
 impl Snapshot {
     /// Bytes of blocks that callers hold: allocations less frees, by class, and those above the largest class.
     pub fn live_bytes(&self) -> Option<u64> {
-        let classes = self.by_class(|of| {
-            let failed = of(Metric::AllocationFailures)?;
-            let allocated =
-                of(Metric::RingHits)?.saturating_add(of(Metric::RingMisses)?).saturating_sub(failed);
-            let freed = of(Metric::RingReturns)?.saturating_add(of(Metric::RingSpills)?);
-            Some(allocated.saturating_sub(freed.saturating_add(of(Metric::RingBypasses)?)))
-        })?;
+        let classes = sum(&self.live_bytes_by_class()?);
         Some(classes.saturating_add(self.large_live_bytes().unwrap_or(0)))
     }
 
-    /// Bytes of free blocks in the rings of threads: what came in (frees that the ring took, the block of each free
-    /// that made it spill, refills) less what went out (hits, the block of each miss that was served, spills).
+    /// Bytes of blocks that callers hold, class by class.
+    pub fn live_bytes_by_class(&self) -> Option<Vec<u64>> {
+        self.by_class(
+            [Metric::RingHits, Metric::RingMisses],
+            [Metric::AllocationFailures, Metric::RingReturns, Metric::RingSpills, Metric::RingBypasses],
+        )
+    }
+
+    /// Bytes of free blocks in the rings of threads. In came the frees that a ring took, the block of each free that made
+    /// it spill, and refills; out went hits, spills, and the block of each miss that was served.
     pub fn cached_bytes(&self) -> Option<u64> {
-        self.by_class(|of| {
-            let freed = of(Metric::RingReturns)?.saturating_add(of(Metric::RingSpills)?);
-            let came = freed.saturating_add(of(Metric::RingRefilledBlocks)?);
-            let served = of(Metric::RingMisses)?.saturating_sub(of(Metric::AllocationFailures)?);
-            let went = served.saturating_add(of(Metric::RingHits)?);
-            Some(came.saturating_sub(went.saturating_add(of(Metric::RingSpilledBlocks)?)))
-        })
+        let by_class = self.by_class(
+            [Metric::RingReturns, Metric::RingSpills, Metric::RingRefilledBlocks, Metric::AllocationFailures],
+            [Metric::RingHits, Metric::RingMisses, Metric::RingSpilledBlocks],
+        )?;
+        Some(sum(&by_class))
     }
 
     /// Bytes of pages, spans and direct mappings, used or free, without what went back to the kernel.
@@ -72,13 +72,30 @@ impl Snapshot {
         self.counts.sum(metric, Select::ALL)
     }
 
-    /// Adds up a number of blocks by class, in bytes: the sizes are those that the writer says.
-    fn by_class(&self, blocks: impl Fn(&dyn Fn(Metric) -> Option<u64>) -> Option<u64>) -> Option<u64> {
-        let classes = self.counts.schema.label_values(Label::Class);
-        classes.iter().enumerate().try_fold(0_u64, |bytes, (class, size)| {
-            let select = Select::ALL.class(class);
-            let blocks = blocks(&|metric| self.counts.sum(metric, select))?;
-            Some(bytes.saturating_add(blocks.saturating_mul(size.parse().ok()?)))
-        })
+    /// Blocks that came less those that went, class by class, in bytes: the sizes are those that the writer says.
+    fn by_class<const N: usize, const M: usize>(
+        &self,
+        came: [Metric; N],
+        went: [Metric; M],
+    ) -> Option<Vec<u64>> {
+        let counts = |metric| self.counts.by(metric, Label::Class);
+        let came: Vec<Vec<u64>> = came.into_iter().map(counts).collect::<Option<_>>()?;
+        let went: Vec<Vec<u64>> = went.into_iter().map(counts).collect::<Option<_>>()?;
+        let of = |all: &[Vec<u64>], class: usize| {
+            all.iter().fold(0_u64, |blocks, by_class| {
+                blocks.saturating_add(by_class.get(class).copied().unwrap_or(0))
+            })
+        };
+        let sizes = self.counts.schema.label_values(Label::Class).iter().enumerate();
+        sizes
+            .map(|(class, size)| {
+                let blocks = of(&came, class).saturating_sub(of(&went, class));
+                Some(blocks.saturating_mul(size.parse().ok()?))
+            })
+            .collect()
     }
+}
+
+fn sum(by_class: &[u64]) -> u64 {
+    by_class.iter().fold(0, |bytes, class| bytes.saturating_add(*class))
 }
