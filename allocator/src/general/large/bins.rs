@@ -54,13 +54,13 @@ impl Bins {
         if next != NONE {
             reservation.record(next as usize).set_previous(previous);
         }
-        if previous != NONE {
-            reservation.record(previous as usize).set_next(next);
-        } else {
+        if previous == NONE {
             self.heads[bin] = next;
             if next == NONE {
                 self.filled[bin / 64] &= !(1 << (bin % 64));
             }
+        } else {
+            reservation.record(previous as usize).set_next(next);
         }
     }
 

@@ -19,7 +19,7 @@ pub(super) fn map(len: usize, align: usize, huge: bool) -> Option<NonNull<u8>> {
     let align = if huge { align.max(HUGE) } else { align };
     // The kernel aligns to its pages, which may be as large as a granule.
     let room = if align > PAGE { align.max(GRANULE) } else { 0 };
-    let whole = len.checked_add(room).filter(|&whole| whole <= isize::MAX as usize)?;
+    let whole = len.checked_add(room).filter(|&whole| isize::try_from(whole).is_ok())?;
     // Without NORESERVE: the kernel refuses here what it could never back, and a program that asks for far too much gets its answer.
     let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
     // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.

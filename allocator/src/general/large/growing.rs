@@ -1,12 +1,12 @@
 //! Blocks that change their size: in place, or by moving their pages.
 //!
-//! In place while free granules follow. Otherwise a block that gets [`LEAVE`] bytes or more leaves the reservation: its pages move
+//! In place while free granules follow. Otherwise a block that gets [`Bounds::leave`](super::Bounds) bytes or more leaves the reservation: its pages move
 //! (`MREMAP_DONTUNMAP`: the span stays mapped, empty, and is free), and from then on the kernel grows it. Invariant: whatever
 //! fails, the block is where it was, with its contents.
 //!
 //! What it costs, on Linux 6.18 and two processors, best of 15:
 //!
-//! | | copied to warm pages | copied to fresh pages | moved, in two calls |
+//! | | copied to warm pages | copied to fresh pages | moved, in three calls |
 //! |---|---|---|---|
 //! | 256 KiB | 2 us | 87 us | 7 us |
 //! | 1 MiB | 17 us | 309 us | 14 us |
@@ -17,18 +17,17 @@
 //! anew each time, because its mapping goes back to the kernel at its end. So it stays for longer than the columns say.
 
 use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
 
 use super::granule::{GRANULE, PAGE, pages_of};
-use super::record::Tag;
 use super::reservation::Reservation;
 use super::spans::{Refusal, Sweep, touched};
+use super::totals::Account;
 use super::{Large, Totals, direct};
 
 /// Up to this size and alignment a block is not large, and is better moved to where such blocks are.
-const SMALL: usize = 32 << 10;
-/// Blocks that get this size leave the reservation rather than be copied.
-pub(super) const LEAVE: usize = 4 << 20;
-/// Not more of them than this: the kernel allows a process 65530 mappings, and others need some.
+pub(super) const SMALL: usize = 32 << 10;
+/// Not more blocks leave than leads to so many mappings: the kernel allows a process 65530 mappings, and others need some.
 const LEAVE_MAPPINGS: usize = 8192;
 
 impl Large {
@@ -44,28 +43,27 @@ impl Large {
         align: usize,
         counters: &Totals,
     ) -> Option<NonNull<u8>> {
+        let account = self.account(counters);
         let pages = pages_of(size)?;
         let not_large = size <= SMALL && align <= SMALL;
         if not_large || !block.addr().get().is_multiple_of(align) {
             return None;
         }
-        match self.reservation().and_then(|r| Some((r, r.granule_at(block)?))) {
-            Some((reservation, start)) => {
-                let mut resized = self.resize_span(reservation, start, pages, counters);
-                if resized == Err(Refusal::Limit) && self.sweep(Sweep::All, 0) > 0 {
-                    resized = self.resize_span(reservation, start, pages, counters);
-                }
-                match resized {
-                    Ok(()) => Some(block),
-                    Err(Refusal::Space) if pages * PAGE >= LEAVE && align <= PAGE => {
-                        // SAFETY: the caller's block.
-                        unsafe { self.leave(reservation, start, pages * PAGE, counters) }
-                    }
-                    Err(_) => None,
-                }
-            }
+        let Some((reservation, start)) = self.granule_at(block) else {
             // SAFETY: the caller's block.
-            None => unsafe { self.resize_mapping(block, size, align <= PAGE, counters) },
+            return unsafe { self.resize_mapping(block, size, align <= PAGE, account) };
+        };
+        let mut resized = self.resize_span(reservation, start, pages, account);
+        if resized == Err(Refusal::Limit) && self.sweep(Sweep::All, 0, account) > 0 {
+            resized = self.resize_span(reservation, start, pages, account);
+        }
+        match resized {
+            Ok(()) => Some(block),
+            Err(Refusal::Space) if pages * PAGE >= self.bounds.leave && align <= PAGE => {
+                // SAFETY: the caller's block.
+                unsafe { self.leave(reservation, start, pages * PAGE, account) }
+            }
+            Err(_) => None,
         }
     }
 
@@ -74,21 +72,22 @@ impl Large {
         reservation: &Reservation,
         start: usize,
         pages: usize,
-        counters: &Totals,
+        account: Account<'_>,
     ) -> Result<(), Refusal> {
         if pages.saturating_mul(PAGE) >= self.bounds.direct {
             return Err(Refusal::Space);
         }
-        let had = self.shared.with(Some(&counters.large_lock_contended), |shared| {
-            let Tag::Live(granules) = reservation.record(start).tag() else { return Err(Refusal::Space) };
-            shared.spans.resize(reservation, (start, granules as usize), pages, self.limit)
+        let (had, excess) = self.locked(account, |shared| {
+            let had = shared.spans.resize(reservation, start, pages, account)?;
+            Ok((had, self.excess(&shared.spans)))
         })?;
         if pages > had {
             // SAFETY: the span is the caller's, and has room for so many pages since `resize`.
             unsafe { reservation.fill(start, had..pages, false) };
+            account.counters.large_grown_in_place.add(1);
         }
-        counters.large_resized_in_place.add(1);
-        count_change(had * PAGE, pages * PAGE, counters);
+        account.count_change(had * PAGE, pages * PAGE);
+        self.trim(excess, account);
         Ok(())
     }
 
@@ -102,88 +101,67 @@ impl Large {
         reservation: &Reservation,
         start: usize,
         size: usize,
-        counters: &Totals,
+        account: Account<'_>,
     ) -> Option<NonNull<u8>> {
+        // Relaxed: a flag that is only raised, and a late look at it costs one more address range.
+        if self.copies.load(Ordering::Relaxed) {
+            return None;
+        }
         let len = direct::len_of(size);
-        let Tag::Live(granules) = reservation.record(start).tag() else { return None };
-        let (granules, had) = (granules as usize, reservation.record(start).pages() * PAGE);
-        let promised = self.shared.with(Some(&counters.large_lock_contended), |shared| {
-            shared.registry.len() < LEAVE_MAPPINGS && shared.registry.promise()
-        });
+        let granules = reservation.live_granules(start)?;
+        let had = reservation.record(start).pages() * PAGE;
+        let promised = self
+            .locked(account, |shared| shared.registry.len() < LEAVE_MAPPINGS && shared.registry.promise());
         if !promised {
             return None;
         }
-        // The owner alone changes what is touched.
+        // Only the owner changes what is touched.
         let charged = touched(reservation, start, granules) * PAGE;
         let more = len.saturating_sub(charged);
-        if !self.limit.take(more) {
-            self.break_promise(counters);
-            return None;
-        }
-        // SAFETY: the caller's block; its span has so many granules.
-        let Some(block) = (unsafe { move_pages(reservation, start, granules, len) }) else {
-            self.break_promise(counters);
-            self.limit.give_back(more);
+        let moved = if account.charge(more) {
+            // SAFETY: the caller's block; its span has so many granules.
+            let moved = unsafe { move_pages(reservation, start, granules, len) };
+            if let Err(why) = moved {
+                account.limit.give_back(more);
+                // Relaxed: as above.
+                self.copies.fetch_or(why == Unmoved::Refused, Ordering::Relaxed);
+            }
+            moved.ok()
+        } else {
+            None
+        };
+        let Some(block) = moved else {
+            self.locked(account, |shared| shared.registry.forget());
             return None;
         };
-        self.shared.with(Some(&counters.large_lock_contended), |shared| {
-            shared.spans.put_vacated(reservation, start, granules);
-            shared.registry.insert(block, len);
-            shared.direct += len;
+        let excess = self.locked(account, |shared| {
+            shared.spans.put_vacated(reservation, start);
+            shared.register(block, len);
+            self.excess(&shared.spans)
         });
-        self.limit.give_back(charged.saturating_sub(len));
-        counters.large_mappings.add(1);
-        counters.large_moved.add(1);
-        count_change(had, len, counters);
+        let less = charged.saturating_sub(len);
+        account.limit.give_back(less);
+        account.counters.large_mapped_bytes.add(more as u64);
+        account.counters.large_unmapped_bytes.add(less as u64);
+        account.counters.large_direct_mappings.add(1);
+        account.counters.large_moved.add(1);
+        account.count_change(had, len);
+        self.trim(excess, account);
         Some(block)
-    }
-
-    /// Makes a mapping longer or shorter, which may move it.
-    ///
-    /// # Safety
-    /// The caller owns the block.
-    #[cold]
-    unsafe fn resize_mapping(
-        &self,
-        block: NonNull<u8>,
-        size: usize,
-        may_move: bool,
-        counters: &Totals,
-    ) -> Option<NonNull<u8>> {
-        let new = direct::len_of(size);
-        // Out of the registry before the kernel may give its address to another thread; the promise keeps its place.
-        let old = self.shared.with(Some(&counters.large_lock_contended), |shared| {
-            let old = shared.registry.get(block)?;
-            if !shared.registry.promise() {
-                return None;
-            }
-            shared.registry.remove(block);
-            shared.direct -= old;
-            Some(old)
-        })?;
-        let more = new.saturating_sub(old);
-        let mut resized = None;
-        if self.limit.take(more) {
-            // SAFETY: a whole mapping of the caller's, by the registry.
-            resized = unsafe { direct::resize(block, old, new, may_move) };
-            if resized.is_none() {
-                self.limit.give_back(more);
-            }
-        }
-        let Some(moved) = resized else {
-            self.register(block, old, counters);
-            return None;
-        };
-        self.register(moved, new, counters);
-        self.limit.give_back(old.saturating_sub(new));
-        let count = if moved == block { &counters.large_resized_in_place } else { &counters.large_moved };
-        count.add(1);
-        count_change(old, new, counters);
-        Some(moved)
     }
 }
 
-/// Moves the pages of a span to a mapping of `len` bytes of their own. `None`: they are where they were.
+/// Why pages were not moved. They are where they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unmoved {
+    /// There is no address space.
+    NoRoom,
+    /// The kernel cannot, or not these. The mapping that was to get them may be gone, and must be left alone: another thread's
+    /// may be there.
+    Refused,
+}
+
+/// Moves the pages of a span to a mapping of `len` bytes of their own.
 ///
 /// # Safety
 /// The caller owns the span of `granules` that starts at `start`.
@@ -192,10 +170,14 @@ unsafe fn move_pages(
     start: usize,
     granules: usize,
     len: usize,
-) -> Option<NonNull<u8>> {
-    // SAFETY: the caller's span.
-    let block = unsafe { reservation.move_out(start, granules) }?;
+) -> Result<NonNull<u8>, Unmoved> {
     let had = granules * GRANULE;
+    // Of the same length first: what is moved onto a part of a mapping stays a mapping of its own, and the block would be two.
+    let block = direct::map(had, PAGE, false).ok_or(Unmoved::NoRoom)?;
+    // SAFETY: the caller's span, and a mapping that was made for it.
+    if !unsafe { reservation.move_out(start, granules, block) } {
+        return Err(Unmoved::Refused);
+    }
     // SAFETY: the kernel has just made this mapping for us, of this length.
     let grown = unsafe { direct::resize(block, had, len, true) };
     if grown.is_none() {
@@ -206,11 +188,5 @@ unsafe fn move_pages(
             direct::unmap(block, had);
         }
     }
-    grown
-}
-
-/// Counts what a block grew or shrank by.
-fn count_change(old: usize, new: usize, counters: &Totals) {
-    counters.large_bytes_allocated.add(new.saturating_sub(old) as u64);
-    counters.large_bytes_freed.add(old.saturating_sub(new) as u64);
+    grown.ok_or(Unmoved::NoRoom)
 }

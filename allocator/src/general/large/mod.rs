@@ -28,10 +28,12 @@
 //! or unmap at that moment is lost to the child.
 
 mod bins;
+mod cache;
 mod direct;
 mod granule;
 mod growing;
 mod lock;
+mod mapping;
 mod record;
 mod registry;
 mod reservation;
@@ -49,12 +51,13 @@ use std::sync::OnceLock;
 
 use crate::general::limit::Limit;
 
-use self::granule::{PAGE, pages_of};
+use self::granule::{PAGE, granules_of, pages_of};
 use self::lock::ForkLock;
 use self::record::Tag;
-use self::registry::{Registry, Standing};
+use self::registry::Registry;
 use self::reservation::{HUGE, Reservation};
 use self::spans::{Refusal, Spans, Sweep};
+use self::totals::Account;
 pub(crate) use self::totals::Totals;
 
 /// How much of what. Larger reservations than the address space allows become smaller ones.
@@ -66,11 +69,14 @@ pub(crate) struct Bounds {
     pub(crate) direct: usize,
     /// Bytes of memory that freed spans may keep; a quarter of what is live, if that is more.
     pub(crate) cache: usize,
+    /// Blocks that outgrow their place and get this size leave the reservation rather than be copied.
+    pub(crate) leave: usize,
 }
 
 impl Bounds {
     /// What serves a process.
-    pub(crate) const DEFAULT: Bounds = Bounds { reserve: 1 << 40, direct: 32 << 20, cache: 64 << 20 };
+    pub(crate) const DEFAULT: Bounds =
+        Bounds { reserve: 1 << 40, direct: 32 << 20, cache: 64 << 20, leave: 4 << 20 };
 }
 
 /// Why a block is not taken back.
@@ -111,11 +117,28 @@ struct Shared {
     cursor: usize,
 }
 
+impl Shared {
+    /// Notes a mapping, for which room was promised.
+    fn register(&mut self, block: NonNull<u8>, len: usize) {
+        self.registry.insert(block, len);
+        self.direct += len;
+    }
+
+    /// Forgets a mapping; its length.
+    fn unregister(&mut self, block: NonNull<u8>) -> Option<usize> {
+        let len = self.registry.remove(block)?;
+        self.direct -= len;
+        Some(len)
+    }
+}
+
 /// All large blocks of a process.
 pub(crate) struct Large {
     bounds: Bounds,
     limit: &'static Limit,
     huge_pages: AtomicBool,
+    /// The kernel has refused once to move pages out of the reservation: such blocks are copied from then on.
+    copies: AtomicBool,
     /// Set under the lock alone, so nobody ever waits in it. `None` in it: there is no address space.
     reservation: OnceLock<Option<Reservation>>,
     shared: ForkLock<Shared>,
@@ -130,9 +153,15 @@ impl Large {
             bounds,
             limit,
             huge_pages: AtomicBool::new(false),
+            copies: AtomicBool::new(false),
             reservation: OnceLock::new(),
             shared: ForkLock::new(shared),
         }
+    }
+
+    fn wants_huge_pages(&self) -> bool {
+        // Relaxed: a preference.
+        self.huge_pages.load(Ordering::Relaxed)
     }
 
     /// Whether blocks of 2 MiB and more ask the kernel for huge pages (`STORMGLASS_THP`).
@@ -150,15 +179,21 @@ impl Large {
         zeroed: bool,
         counters: &Totals,
     ) -> Option<NonNull<u8>> {
+        let account = self.account(counters);
         let block = pages_of(size).and_then(|pages| {
-            let mut block = self.try_allocate(pages, align, zeroed, counters);
-            if block == Err(Refusal::Limit) && self.sweep(Sweep::All, 0) > 0 {
-                block = self.try_allocate(pages, align, zeroed, counters);
+            let mut block = self.try_allocate(pages, align, zeroed, account);
+            if block == Err(Refusal::Limit) && self.sweep(Sweep::All, 0, account) > 0 {
+                block = self.try_allocate(pages, align, zeroed, account);
             }
             block.ok()
         });
-        let count = if block.is_some() { &counters.large_allocations } else { &counters.large_failures };
-        count.add(1);
+        match block.and_then(|block| self.size_of(block)) {
+            Some(bytes) => {
+                counters.large_allocations.add(1);
+                counters.large_allocated_bytes.add(bytes as u64);
+            }
+            None => counters.large_failures.add(1),
+        }
         block
     }
 
@@ -167,22 +202,18 @@ impl Large {
         pages: usize,
         align: usize,
         zeroed: bool,
-        counters: &Totals,
+        account: Account<'_>,
     ) -> Result<NonNull<u8>, Refusal> {
         if pages.saturating_mul(PAGE).max(align) < self.bounds.direct
-            && let Some(reservation) = self.reserved(counters)
+            && let Some(reservation) = self.reserved(account)
         {
-            let taken = self.shared.with(Some(&counters.large_lock_contended), |shared| {
-                shared.spans.take(reservation, pages, align, self.limit)
-            });
-            match taken {
+            match self.locked(account, |shared| shared.spans.take(reservation, pages, align, account)) {
                 Ok(start) => {
                     // SAFETY: the span was taken for this block, which nobody has yet.
                     unsafe { reservation.fill(start, 0..pages, zeroed) };
-                    if pages * PAGE >= HUGE && self.huge_pages.load(Ordering::Relaxed) {
-                        reservation.prefer_huge(start, granule::granules_of(pages));
+                    if pages * PAGE >= HUGE && self.wants_huge_pages() {
+                        reservation.prefer_huge(start, granules_of(pages));
                     }
-                    counters.large_bytes_allocated.add((pages * PAGE) as u64);
                     return Ok(reservation.address(start));
                 }
                 Err(Refusal::Limit) => return Err(Refusal::Limit),
@@ -190,51 +221,21 @@ impl Large {
                 Err(Refusal::Space) => {}
             }
         }
-        self.map(pages * PAGE, align, counters)
+        self.map(pages * PAGE, align, account)
     }
 
-    /// A block in a mapping of its own.
-    #[cold]
-    fn map(&self, size: usize, align: usize, counters: &Totals) -> Result<NonNull<u8>, Refusal> {
-        let len = direct::len_of(size);
-        if !self.promise(counters) {
-            return Err(Refusal::Space);
-        }
-        if !self.limit.take(len) {
-            self.break_promise(counters);
-            return Err(Refusal::Limit);
-        }
-        let huge = len >= HUGE && self.huge_pages.load(Ordering::Relaxed);
-        let Some(block) = direct::map(len, align, huge) else {
-            self.break_promise(counters);
-            self.limit.give_back(len);
-            return Err(Refusal::Space);
-        };
-        self.register(block, len, counters);
-        counters.large_mappings.add(1);
-        counters.large_bytes_allocated.add(len as u64);
-        Ok(block)
+    fn account<'a>(&self, counters: &'a Totals) -> Account<'a> {
+        Account { limit: self.limit, counters }
     }
 
-    fn promise(&self, counters: &Totals) -> bool {
-        self.shared.with(Some(&counters.large_lock_contended), |shared| shared.registry.promise())
-    }
-
-    fn break_promise(&self, counters: &Totals) {
-        self.shared.with(Some(&counters.large_lock_contended), |shared| shared.registry.forget());
-    }
-
-    fn register(&self, block: NonNull<u8>, len: usize, counters: &Totals) {
-        self.shared.with(Some(&counters.large_lock_contended), |shared| {
-            shared.registry.insert(block, len);
-            shared.direct += len;
-        });
+    fn locked<R>(&self, account: Account<'_>, f: impl FnOnce(&mut Shared) -> R) -> R {
+        self.shared.with(Some(&account.counters.large_lock_contended), f)
     }
 
     /// The reservation, made now if it is not there.
-    fn reserved(&self, counters: &Totals) -> Option<&Reservation> {
+    fn reserved(&self, account: Account<'_>) -> Option<&Reservation> {
         let made = self.reservation.get().unwrap_or_else(|| {
-            self.shared.with(Some(&counters.large_lock_contended), |_| {
+            self.locked(account, |_| {
                 self.reservation.get_or_init(|| Reservation::reserve(self.bounds.reserve))
             })
         });
@@ -246,13 +247,17 @@ impl Large {
         self.reservation.get()?.as_ref()
     }
 
+    /// The reservation and the granule in it that `address` lies in.
+    fn granule_at(&self, address: NonNull<u8>) -> Option<(&Reservation, usize)> {
+        let reservation = self.reservation()?;
+        Some((reservation, reservation.granule_at(address)?))
+    }
+
     /// Usable bytes of the large block that starts at `block`; `None`: none does.
     pub(crate) fn size_of(&self, block: NonNull<u8>) -> Option<usize> {
-        match self.reservation() {
-            Some(reservation) if reservation.granule_at(block).is_some() => {
-                reservation.block_pages(block).map(|pages| pages * PAGE)
-            }
-            _ => self.shared.with(None, |shared| shared.registry.get(block)),
+        match self.granule_at(block) {
+            Some((reservation, _)) => reservation.block_pages(block).map(|pages| pages * PAGE),
+            None => self.shared.with(None, |shared| shared.registry.get(block)),
         }
     }
 
@@ -261,100 +266,24 @@ impl Large {
     /// # Safety
     /// If `block` is a live large block, nobody uses it any more.
     pub(crate) unsafe fn free(&self, block: NonNull<u8>, counters: &Totals) -> Result<(), Misuse> {
-        let bytes = match self.reservation().and_then(|r| Some((r, r.granule_at(block)?))) {
-            Some((reservation, granule)) => self.free_span(reservation, granule, block, counters)?,
-            None => self.free_mapping(block, counters)?,
+        let account = self.account(counters);
+        let bytes = match self.granule_at(block) {
+            Some((reservation, granule)) => {
+                let (pages, excess) = self.locked(account, |shared| {
+                    let Some(pages) = reservation.block_pages(block) else {
+                        return Err(misuse(reservation, granule, block));
+                    };
+                    shared.spans.put(reservation, granule);
+                    Ok((pages, self.excess(&shared.spans)))
+                })?;
+                self.trim(excess, account);
+                pages * PAGE
+            }
+            None => self.unmap(block, account)?,
         };
         counters.large_frees.add(1);
-        counters.large_bytes_freed.add(bytes as u64);
+        counters.large_freed_bytes.add(bytes as u64);
         Ok(())
-    }
-
-    fn free_span(
-        &self,
-        reservation: &Reservation,
-        granule: usize,
-        block: NonNull<u8>,
-        counters: &Totals,
-    ) -> Result<usize, Misuse> {
-        let (pages, too_much) = self.shared.with(Some(&counters.large_lock_contended), |shared| {
-            let Some(pages) = reservation.block_pages(block) else {
-                return Err(misuse(reservation, granule, block));
-            };
-            let Tag::Live(granules) = reservation.record(granule).tag() else {
-                return Err(Misuse::FreedTwice);
-            };
-            let spans = &mut shared.spans;
-            spans.put(reservation, granule, granules as usize);
-            let bound = (spans.live / 4).max(self.bounds.cache / PAGE);
-            Ok((pages, (spans.cached > bound).then_some(bound)))
-        })?;
-        if let Some(bound) = too_much {
-            // Some more than needed, so that not every free that follows has to sweep.
-            self.sweep(Sweep::All, bound - bound / 8);
-        }
-        Ok(pages * PAGE)
-    }
-
-    #[cold]
-    fn free_mapping(&self, block: NonNull<u8>, counters: &Totals) -> Result<usize, Misuse> {
-        let len = self.shared.with(Some(&counters.large_lock_contended), |shared| {
-            let Some(len) = shared.registry.remove(block) else {
-                return Err(match shared.registry.standing(block) {
-                    Standing::Interior => Misuse::Interior,
-                    Standing::Freed => Misuse::FreedTwice,
-                    Standing::Unknown => Misuse::Foreign,
-                });
-            };
-            shared.direct -= len;
-            Ok(len)
-        })?;
-        // SAFETY: a whole mapping; it left the registry, so nobody else will unmap it, and the caller does not use it.
-        unsafe { direct::unmap(block, len) };
-        self.limit.give_back(len);
-        Ok(len)
-    }
-
-    /// Gives memory of free spans back to the kernel that has been idle for `delay` nanoseconds, and for up to as long again; all of it if
-    /// that is 0. `now` is the monotonic clock. How many bytes went back. Cheap if it is called too early.
-    pub(crate) fn purge(&self, now: u64, delay: u64) -> u64 {
-        let due = self.shared.with(None, |shared| {
-            let due = now.saturating_sub(shared.swept) >= delay;
-            if due {
-                shared.swept = now;
-            }
-            due
-        });
-        match (due, delay) {
-            (false, _) => 0,
-            (true, 0) => self.sweep(Sweep::All, 0),
-            (true, _) => self.sweep(Sweep::Old, 0),
-        }
-    }
-
-    /// Goes once through the reservation, or until no more than `keep` pages are idle; the bytes that went back.
-    ///
-    /// The lock is taken for each step anew, so that nobody waits for more than one.
-    #[cold]
-    fn sweep(&self, sweep: Sweep, keep: usize) -> u64 {
-        let Some(reservation) = self.reservation() else { return 0 };
-        let mut at = self.shared.with(None, |shared| shared.cursor);
-        let (mut left, mut pages) = (reservation.frontier(), 0);
-        while left > 0 {
-            if at >= reservation.frontier() {
-                at = 0;
-            }
-            let step = self.shared.with(None, |shared| {
-                let wanted = shared.spans.cached > keep;
-                wanted.then(|| shared.spans.sweep(reservation, at, sweep, self.limit))
-            });
-            let Some(step) = step else { break };
-            at += step.passed;
-            left = left.saturating_sub(step.passed);
-            pages += step.pages;
-        }
-        self.shared.with(None, |shared| shared.cursor = at);
-        (pages * PAGE) as u64
     }
 
     /// What there is.

@@ -97,11 +97,14 @@ pub(super) enum Age {
 }
 
 const TOUCHED: u8 = 0x1F;
+const AGE: u8 = 0x60;
 const AGE_SHIFT: u32 = 5;
+const RETURNED: u8 = 0x80;
 
 const _: () = assert!(GRANULE_PAGES <= TOUCHED as usize);
 
-/// How many of a granule's pages may have memory behind them (always the first so many), and its age. Zeroes: none, and no age.
+/// How many of a granule's pages may have memory behind them (always the first so many), its age, and whether memory
+/// has gone back. Zeroes: none, no age, no.
 ///
 /// The owner of a live span writes those of its granules, the holder of the lock those of free spans. Relaxed: a sweep looks at all
 /// of them and acts on those of free spans, which the lock orders.
@@ -114,15 +117,26 @@ impl Memory {
     }
 
     pub(super) fn age(&self) -> Age {
-        match self.0.load(Ordering::Relaxed) >> AGE_SHIFT {
+        match (self.0.load(Ordering::Relaxed) & AGE) >> AGE_SHIFT {
             0 => Age::None,
             1 => Age::New,
             _ => Age::Old,
         }
     }
 
+    /// Whether its memory has been given back before.
+    pub(super) fn returned(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & RETURNED != 0
+    }
+
     pub(super) fn set(&self, touched: usize, age: Age) {
         let age = if touched == 0 { Age::None } else { age };
-        self.0.store(touched as u8 | (age as u8) << AGE_SHIFT, Ordering::Relaxed);
+        let returned = self.0.load(Ordering::Relaxed) & RETURNED;
+        self.0.store(returned | touched as u8 | (age as u8) << AGE_SHIFT, Ordering::Relaxed);
+    }
+
+    /// Its memory went back to the kernel.
+    pub(super) fn give_back(&self) {
+        self.0.store(RETURNED, Ordering::Relaxed);
     }
 }

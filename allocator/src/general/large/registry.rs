@@ -74,7 +74,7 @@ impl Registry {
     pub(super) fn insert(&mut self, address: NonNull<u8>, len: usize) {
         self.promised -= 1;
         self.live += 1;
-        self.place(Slot { address: address.addr().get(), len });
+        self.place(Slot { address: address.expose_provenance().get(), len });
     }
 
     /// The length of the block that starts at `address`.

@@ -127,17 +127,26 @@ impl Reservation {
         Some((address - self.base.addr().get()) / GRANULE)
     }
 
+    /// Ends the process if a granule has no record: an invariant of ours is broken, and a panic would allocate.
+    #[inline]
+    fn check_described(&self, granule: usize) {
+        // Relaxed: see `frontier`, which callers without the lock look at first.
+        if granule >= self.described.load(Ordering::Relaxed) {
+            std::process::abort();
+        }
+    }
+
     /// What is known of a granule below the frontier.
     pub(super) fn record(&self, granule: usize) -> &Record {
-        assert!(granule < self.described.load(Ordering::Relaxed), "a granule without a record");
+        self.check_described(granule);
         // SAFETY: in bounds by the check; zeroed by the kernel, which is a value of `Record`, aligned, and usable since
-        // `advance`. Relaxed: see `frontier`, which callers without the lock look at first.
+        // `advance`.
         unsafe { self.records.add(granule).as_ref() }
     }
 
     /// What is known of the memory of a granule below the frontier.
     pub(super) fn memory(&self, granule: usize) -> &Memory {
-        assert!(granule < self.described.load(Ordering::Relaxed), "a granule without a record");
+        self.check_described(granule);
         // SAFETY: as in `record`.
         unsafe { self.memory.add(granule).as_ref() }
     }
@@ -146,9 +155,18 @@ impl Reservation {
     #[inline]
     pub(super) fn block_pages(&self, address: NonNull<u8>) -> Option<usize> {
         let granule = self.granule_at(address)?;
-        let record =
-            (granule < self.frontier() && self.address(granule) == address).then(|| self.record(granule))?;
-        matches!(record.tag(), Tag::Live(_)).then(|| record.pages())
+        if granule >= self.frontier() || self.address(granule) != address {
+            return None;
+        }
+        self.live_granules(granule).map(|_| self.record(granule).pages())
+    }
+
+    /// The length of the live span that starts at a granule below the frontier.
+    pub(super) fn live_granules(&self, start: usize) -> Option<usize> {
+        match self.record(start).tag() {
+            Tag::Live(granules) => Some(granules as usize),
+            _ => None,
+        }
     }
 
     /// Raises the frontier to `granule`; the caller holds the lock, and tags what was added as a span. `false`: the kernel or the
@@ -239,21 +257,20 @@ impl Reservation {
         unsafe { rustix::mm::madvise(at, granules * GRANULE, Advice::LinuxDontNeed).is_ok() }
     }
 
-    /// Moves the memory of a span out of the reservation, to an address that the kernel chooses, without a copy. The span stays
-    /// mapped and reads as zeroes.
+    /// Moves the memory of a span to `target`, a mapping of the same length, without a copy. The span stays mapped and reads as zeroes.
     ///
-    /// `None`, and nothing has changed, where the kernel cannot (before Linux 5.7), or where the span is not one mapping to it
-    /// (the program has changed the protection or the fork behaviour of a part). Without `MREMAP_DONTUNMAP` there would be a hole
-    /// for a moment, into which another thread's mapping may fall: then the caller copies instead.
+    /// `false`, and the memory is where it was, where the kernel cannot (before Linux 5.7), or where the span is not one mapping to
+    /// it (the program has changed the protection or the fork behaviour of a part). The target is then either as it was or unmapped:
+    /// kernels differ. Without `MREMAP_DONTUNMAP` the span would be a hole for a moment, into which another thread's mapping may
+    /// fall: so without it nothing is moved.
     ///
     /// # Safety
-    /// The caller owns the span.
-    pub(super) unsafe fn move_out(&self, start: usize, granules: usize) -> Option<NonNull<u8>> {
+    /// The caller owns the span and the target, whose contents are lost.
+    pub(super) unsafe fn move_out(&self, start: usize, granules: usize, target: NonNull<u8>) -> bool {
         let (at, len) = (self.address(start).as_ptr().cast(), granules * GRANULE);
-        // SAFETY: the span is the caller's, and what used it will use the new address.
-        let moved =
-            unsafe { rustix::mm::mremap(at, len, len, MremapFlags::MAYMOVE | MremapFlags::DONTUNMAP) };
-        NonNull::new(moved.ok()?.cast())
+        let flags = MremapFlags::MAYMOVE | MremapFlags::DONTUNMAP;
+        // SAFETY: both are the caller's and apart; the kernel replaces the target while no other thread can map anything there.
+        unsafe { rustix::mm::mremap_fixed(at, len, len, flags, target.as_ptr().cast()).is_ok() }
     }
 }
 

@@ -5,12 +5,11 @@
 
 use core::ops::Range;
 
-use crate::general::limit::Limit;
-
 use super::bins::Bins;
 use super::granule::{GRANULE_PAGES, PAGE, granules_of, rounded};
 use super::record::{Age, Tag};
 use super::reservation::{HUGE, Reservation};
+use super::totals::Account;
 
 /// The frontier rises by this many granules at least (1 MiB), so that the kernel is not asked for each span.
 const FRONTIER_STEP: usize = 16;
@@ -70,11 +69,12 @@ impl Spans {
         reservation: &Reservation,
         pages: usize,
         align: usize,
-        limit: &Limit,
+        account: Account<'_>,
     ) -> Result<usize, Refusal> {
         let granules = rounded(granules_of(pages));
         let (free, start) = self.place(reservation, granules, align).ok_or(Refusal::Space)?;
-        self.charge(reservation, start, 0..pages, limit)?;
+        let new = self.charge(reservation, start, 0..pages, account)?;
+        account.counters.large_reuses.add(u64::from(new < pages));
         self.carve(reservation, free, start, granules);
         reservation.record(start).set_pages(pages);
         self.live += pages;
@@ -118,25 +118,28 @@ impl Spans {
         Some((free, start))
     }
 
-    /// Counts those of a block's pages that nothing is behind yet.
+    /// Charges those of a block's pages that nothing is behind yet; how many.
     fn charge(
         &mut self,
         reservation: &Reservation,
         start: usize,
         pages: Range<usize>,
-        limit: &Limit,
-    ) -> Result<(), Refusal> {
-        let fresh: usize = (pages.start / GRANULE_PAGES..granules_of(pages.end))
-            .map(|i| {
-                let used = (pages.end - i * GRANULE_PAGES).min(GRANULE_PAGES);
-                used.saturating_sub(reservation.memory(start + i).touched())
-            })
-            .sum();
-        if !limit.take(fresh * PAGE) {
+        account: Account<'_>,
+    ) -> Result<usize, Refusal> {
+        let (mut fresh, mut again) = (0, 0);
+        for i in pages.start / GRANULE_PAGES..granules_of(pages.end) {
+            let used = (pages.end - i * GRANULE_PAGES).min(GRANULE_PAGES);
+            let memory = reservation.memory(start + i);
+            let more = used.saturating_sub(memory.touched());
+            *(if memory.returned() { &mut again } else { &mut fresh }) += more;
+        }
+        if !account.charge((fresh + again) * PAGE) {
             return Err(Refusal::Limit);
         }
-        self.mapped += fresh;
-        Ok(())
+        account.counters.large_mapped_bytes.add((fresh * PAGE) as u64);
+        account.counters.large_retaken_bytes.add((again * PAGE) as u64);
+        self.mapped += fresh + again;
+        Ok(fresh + again)
     }
 
     /// Cuts `granules` from `start` on out of the free span at `free`.
@@ -160,7 +163,8 @@ impl Spans {
     }
 
     /// Takes a block back. Its memory stays behind the span.
-    pub(super) fn put(&mut self, reservation: &Reservation, start: usize, granules: usize) {
+    pub(super) fn put(&mut self, reservation: &Reservation, start: usize) {
+        let Some(granules) = reservation.live_granules(start) else { return };
         self.live -= reservation.record(start).pages();
         self.idle(reservation, start, granules);
     }
@@ -175,15 +179,14 @@ impl Spans {
         self.join(reservation, start, granules);
     }
 
-    /// Takes back a block whose memory was moved elsewhere; its pages.
-    pub(super) fn put_vacated(&mut self, reservation: &Reservation, start: usize, granules: usize) -> usize {
-        let touched = touched(reservation, start, granules);
+    /// Takes back a block whose memory was moved elsewhere.
+    pub(super) fn put_vacated(&mut self, reservation: &Reservation, start: usize) {
+        let granules = reservation.live_granules(start).unwrap_or(0);
+        self.mapped -= touched(reservation, start, granules);
         for granule in start..start + granules {
             reservation.memory(granule).set(0, Age::None);
         }
-        self.mapped -= touched;
-        self.put(reservation, start, granules);
-        touched
+        self.put(reservation, start);
     }
 
     /// Makes the block at `start` fit `pages` without moving it, if that can be; how many it had. The caller must
@@ -191,10 +194,11 @@ impl Spans {
     pub(super) fn resize(
         &mut self,
         reservation: &Reservation,
-        (start, granules): (usize, usize),
+        start: usize,
         pages: usize,
-        limit: &Limit,
+        account: Account<'_>,
     ) -> Result<usize, Refusal> {
+        let granules = reservation.live_granules(start).ok_or(Refusal::Space)?;
         let (least, want) = (granules_of(pages), rounded(granules_of(pages)));
         let record = reservation.record(start);
         let had = record.pages();
@@ -203,7 +207,7 @@ impl Spans {
         if granules + room < least {
             return Err(Refusal::Space);
         }
-        self.charge(reservation, start, had.min(pages)..pages, limit)?;
+        self.charge(reservation, start, had.min(pages)..pages, account)?;
         if least > granules {
             let len = want.min(granules + room);
             self.carve(reservation, end, end, len - granules);
@@ -264,15 +268,16 @@ impl Spans {
         len
     }
 
-    /// One step of a sweep, from granule `from` on: the next run of idle granules goes back to the kernel.
+    /// One step of a sweep over `granules`: the next run of idle ones goes back to the kernel.
     pub(super) fn sweep(
         &mut self,
         reservation: &Reservation,
-        from: usize,
+        granules: Range<usize>,
         sweep: Sweep,
-        limit: &Limit,
+        account: Account<'_>,
     ) -> Step {
-        let end = reservation.frontier().min(from + SWEEP_LOOK);
+        let from = granules.start;
+        let end = reservation.frontier().min(granules.end).min(from + SWEEP_LOOK);
         let back = |age| age == Age::Old || (age == Age::New && sweep == Sweep::All);
         let mut at = from;
         while at < end && !back(reservation.memory(at).age()) {
@@ -292,11 +297,12 @@ impl Spans {
             return Step { passed: at - from, pages: 0 };
         }
         for granule in start..at {
-            reservation.memory(granule).set(0, Age::None);
+            reservation.memory(granule).give_back();
         }
         self.cached -= pages;
         self.mapped -= pages;
-        limit.give_back(pages * PAGE);
+        account.limit.give_back(pages * PAGE);
+        account.counters.large_purged_bytes.add((pages * PAGE) as u64);
         Step { passed: at - from, pages }
     }
 
