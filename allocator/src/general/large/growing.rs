@@ -21,7 +21,7 @@ use core::sync::atomic::Ordering;
 
 use super::granule::{GRANULE, PAGE, pages_of};
 use super::reservation::Reservation;
-use super::spans::{Refusal, Sweep, touched};
+use super::spans::{Refusal, Sweep};
 use super::totals::Account;
 use super::{Large, Totals, direct};
 
@@ -115,14 +115,12 @@ impl Large {
         if !promised {
             return None;
         }
-        // Only the owner changes what is touched.
-        let charged = touched(reservation, start, granules) * PAGE;
-        let more = len.saturating_sub(charged);
-        let moved = if account.charge(more) {
+        // What is behind the span is given back once it has moved: until then both are charged, as for a copy.
+        let moved = if account.charge(len) {
             // SAFETY: the caller's block; its span has so many granules.
             let moved = unsafe { move_pages(reservation, start, granules, len) };
             if let Err(why) = moved {
-                account.limit.give_back(more);
+                account.limit.give_back(len);
                 // Relaxed: as above.
                 self.copies.fetch_or(why == Unmoved::Refused, Ordering::Relaxed);
             }
@@ -135,14 +133,11 @@ impl Large {
             return None;
         };
         let excess = self.locked(account, |shared| {
-            shared.spans.put_vacated(reservation, start);
+            shared.spans.put_vacated(reservation, start, account);
             shared.register(block, len);
             self.excess(&shared.spans)
         });
-        let less = charged.saturating_sub(len);
-        account.limit.give_back(less);
-        account.counters.large_mapped_bytes.add(more as u64);
-        account.counters.large_unmapped_bytes.add(less as u64);
+        account.counters.large_mapped_bytes.add(len as u64);
         account.counters.large_direct_mappings.add(1);
         account.counters.large_moved.add(1);
         account.count_change(had, len);

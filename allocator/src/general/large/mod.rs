@@ -34,6 +34,7 @@ mod granule;
 mod growing;
 mod lock;
 mod mapping;
+mod once;
 mod record;
 mod registry;
 mod reservation;
@@ -47,12 +48,12 @@ mod tests;
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::sync::OnceLock;
 
 use crate::general::limit::Limit;
 
 use self::granule::{PAGE, granules_of, pages_of};
 use self::lock::ForkLock;
+use self::once::Once;
 use self::record::Tag;
 use self::registry::Registry;
 use self::reservation::{HUGE, Reservation};
@@ -139,8 +140,8 @@ pub(crate) struct Large {
     huge_pages: AtomicBool,
     /// The kernel has refused once to move pages out of the reservation: such blocks are copied from then on.
     copies: AtomicBool,
-    /// Set under the lock alone, so nobody ever waits in it. `None` in it: there is no address space.
-    reservation: OnceLock<Option<Reservation>>,
+    /// Made under the lock; none where there is no address space.
+    reservation: Once<Reservation>,
     shared: ForkLock<Shared>,
 }
 
@@ -154,7 +155,7 @@ impl Large {
             limit,
             huge_pages: AtomicBool::new(false),
             copies: AtomicBool::new(false),
-            reservation: OnceLock::new(),
+            reservation: Once::new(),
             shared: ForkLock::new(shared),
         }
     }
@@ -234,17 +235,18 @@ impl Large {
 
     /// The reservation, made now if it is not there.
     fn reserved(&self, account: Account<'_>) -> Option<&Reservation> {
-        let made = self.reservation.get().unwrap_or_else(|| {
+        if !self.reservation.is_made() {
             self.locked(account, |_| {
-                self.reservation.get_or_init(|| Reservation::reserve(self.bounds.reserve))
-            })
-        });
-        made.as_ref()
+                // SAFETY: under the lock.
+                unsafe { self.reservation.make(|| Reservation::reserve(self.bounds.reserve)) };
+            });
+        }
+        self.reservation()
     }
 
     /// The reservation, if it is there.
     fn reservation(&self) -> Option<&Reservation> {
-        self.reservation.get()?.as_ref()
+        self.reservation.get()
     }
 
     /// The reservation and the granule in it that `address` lies in.

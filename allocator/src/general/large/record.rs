@@ -1,10 +1,10 @@
-//! What is known of each granule, outside the memory itself: a tag and links, and a byte about its pages.
+//! What is known of each granule, outside the memory itself: a tag and links, and a word about its pages.
 //!
 //! Invariant: every granule below the frontier belongs to one span. Only the first granule of a span has a tag that says
 //! what the span is; the last of a free one says so as well, so that a neighbour finds its start. All others say
 //! [`Tag::Inside`]. So a span of any length is taken and given back by writing a few records.
 
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use super::granule::GRANULE_PAGES;
 
@@ -96,47 +96,49 @@ pub(super) enum Age {
     Old,
 }
 
-const TOUCHED: u8 = 0x1F;
-const AGE: u8 = 0x60;
-const AGE_SHIFT: u32 = 5;
-const RETURNED: u8 = 0x80;
+const PAGES: u16 = 0x1F;
+const RETURNED_SHIFT: u32 = 5;
+const AGE_SHIFT: u32 = 10;
 
-const _: () = assert!(GRANULE_PAGES <= TOUCHED as usize);
+const _: () = assert!(GRANULE_PAGES <= PAGES as usize);
 
-/// How many of a granule's pages may have memory behind them (always the first so many), its age, and whether memory
-/// has gone back. Zeroes: none, no age, no.
+/// How many of a granule's pages may have memory behind them (always the first so many), how many had before it was given back,
+/// and its age. Zeroes: none, none, and no age.
 ///
 /// The owner of a live span writes those of its granules, the holder of the lock those of free spans. Relaxed: a sweep looks at all
 /// of them and acts on those of free spans, which the lock orders.
 #[repr(transparent)]
-pub(super) struct Memory(AtomicU8);
+pub(super) struct Memory(AtomicU16);
 
 impl Memory {
     pub(super) fn touched(&self) -> usize {
-        usize::from(self.0.load(Ordering::Relaxed) & TOUCHED)
+        usize::from(self.0.load(Ordering::Relaxed) & PAGES)
+    }
+
+    /// Of these first pages, those that are not touched may have been before.
+    pub(super) fn returned(&self) -> usize {
+        usize::from(self.0.load(Ordering::Relaxed) >> RETURNED_SHIFT & PAGES)
     }
 
     pub(super) fn age(&self) -> Age {
-        match (self.0.load(Ordering::Relaxed) & AGE) >> AGE_SHIFT {
+        match self.0.load(Ordering::Relaxed) >> AGE_SHIFT {
             0 => Age::None,
             1 => Age::New,
             _ => Age::Old,
         }
     }
 
-    /// Whether its memory has been given back before.
-    pub(super) fn returned(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & RETURNED != 0
-    }
-
     pub(super) fn set(&self, touched: usize, age: Age) {
-        let age = if touched == 0 { Age::None } else { age };
-        let returned = self.0.load(Ordering::Relaxed) & RETURNED;
-        self.0.store(returned | touched as u8 | (age as u8) << AGE_SHIFT, Ordering::Relaxed);
+        self.store(touched, self.returned(), if touched == 0 { Age::None } else { age });
     }
 
-    /// Its memory went back to the kernel.
+    /// Its memory went back to the kernel, or elsewhere.
     pub(super) fn give_back(&self) {
-        self.0.store(RETURNED, Ordering::Relaxed);
+        self.store(0, self.returned().max(self.touched()), Age::None);
+    }
+
+    fn store(&self, touched: usize, returned: usize, age: Age) {
+        let word = touched as u16 | (returned as u16) << RETURNED_SHIFT | (age as u16) << AGE_SHIFT;
+        self.0.store(word, Ordering::Relaxed);
     }
 }

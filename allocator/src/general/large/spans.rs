@@ -130,8 +130,9 @@ impl Spans {
         for i in pages.start / GRANULE_PAGES..granules_of(pages.end) {
             let used = (pages.end - i * GRANULE_PAGES).min(GRANULE_PAGES);
             let memory = reservation.memory(start + i);
-            let more = used.saturating_sub(memory.touched());
-            *(if memory.returned() { &mut again } else { &mut fresh }) += more;
+            let (touched, before) = (memory.touched(), memory.returned());
+            again += used.min(before).saturating_sub(touched);
+            fresh += used.saturating_sub(touched.max(before));
         }
         if !account.charge((fresh + again) * PAGE) {
             return Err(Refusal::Limit);
@@ -180,13 +181,21 @@ impl Spans {
     }
 
     /// Takes back a block whose memory was moved elsewhere.
-    pub(super) fn put_vacated(&mut self, reservation: &Reservation, start: usize) {
+    pub(super) fn put_vacated(&mut self, reservation: &Reservation, start: usize, account: Account<'_>) {
         let granules = reservation.live_granules(start).unwrap_or(0);
-        self.mapped -= touched(reservation, start, granules);
-        for granule in start..start + granules {
-            reservation.memory(granule).set(0, Age::None);
-        }
+        self.given_back(reservation, start, granules, account);
         self.put(reservation, start);
+    }
+
+    /// Notes that granules have no memory any more.
+    fn given_back(&mut self, reservation: &Reservation, start: usize, granules: usize, account: Account<'_>) {
+        let pages = touched(reservation, start, granules);
+        for granule in start..start + granules {
+            reservation.memory(granule).give_back();
+        }
+        self.mapped -= pages;
+        account.limit.give_back(pages * PAGE);
+        account.counters.large_purged_bytes.add((pages * PAGE) as u64);
     }
 
     /// Makes the block at `start` fit `pages` without moving it, if that can be; how many it had. The caller must
@@ -296,13 +305,8 @@ impl Spans {
         if pages == 0 || !unsafe { reservation.discard(start, at - start) } {
             return Step { passed: at - from, pages: 0 };
         }
-        for granule in start..at {
-            reservation.memory(granule).give_back();
-        }
         self.cached -= pages;
-        self.mapped -= pages;
-        account.limit.give_back(pages * PAGE);
-        account.counters.large_purged_bytes.add((pages * PAGE) as u64);
+        self.given_back(reservation, start, at - start, account);
         Step { passed: at - from, pages }
     }
 

@@ -189,7 +189,7 @@ proptest! {
                 Step::Purge { later, delay } => {
                     now += later;
                     let cached = large.figures().cached;
-                    let back = large.purge(now, delay, &Totals::default());
+                    let back = large.purge(now, delay, &counters);
                     prop_assert_eq!(cached - large.figures().cached, back as usize);
                     prop_assert!(delay > 0 || large.figures().cached == 0);
                 }
@@ -205,6 +205,15 @@ proptest! {
                 prop_assert_eq!(large.size_of(inside), None);
                 prop_assert!(known.len == PAGE || large.size_of(page).is_none());
             }
+            let [mapped, unmapped, purged, retaken] = [
+                &counters.large_mapped_bytes,
+                &counters.large_unmapped_bytes,
+                &counters.large_purged_bytes,
+                &counters.large_retaken_bytes,
+            ]
+            .map(|cell| cell.get());
+            prop_assert!(purged >= retaken);
+            prop_assert_eq!(mapped + retaken - purged - unmapped, large.figures().mapped as u64);
             let live: usize = model.values().map(|known| known.len).sum();
             prop_assert_eq!(large.figures().live, live);
             prop_assert!(large.figures().cached <= (live / 4).max(TIGHT.cache));
@@ -220,7 +229,7 @@ proptest! {
         }
         freed += model.len() as u64;
         prop_assert_eq!((counters.large_allocations.get(), counters.large_frees.get()), (allocated, freed));
-        let (_, at_end) = (large.purge(now, 0, &Totals::default()), large.figures());
+        let (_, at_end) = (large.purge(now, 0, &counters), large.figures());
         prop_assert_eq!((at_end.live, at_end.cached, at_end.mapped, at_end.mappings), (0, 0, 0, 0));
     }
 }
@@ -485,13 +494,11 @@ unsafe impl Send for Sent {}
 #[test]
 fn threads_share_and_swap_blocks() {
     let large = large(TIGHT);
-    let (threads, rounds) = (4, if cfg!(debug_assertions) { 300 } else { 3000 });
+    let inboxes: [ForkLock<Vec<(Sent, usize, u8)>>; 4] = core::array::from_fn(|_| ForkLock::new(Vec::new()));
+    let (threads, rounds) = (inboxes.len(), if cfg!(debug_assertions) { 300 } else { 3000 });
     thread::scope(|scope| {
-        let mut ends: Vec<_> =
-            (0..threads).map(|_| std::sync::mpsc::channel::<(Sent, usize, u8)>()).collect();
-        let senders: Vec<_> = ends.iter().map(|(sender, _)| sender.clone()).collect();
-        for (me, (_, inbox)) in ends.drain(..).enumerate() {
-            let (large, senders) = (&large, senders.clone());
+        for me in 0..threads {
+            let (large, inboxes) = (&large, &inboxes);
             scope.spawn(move || {
                 let counters = Totals::default();
                 let mut random = me as u64 + 1;
@@ -507,9 +514,10 @@ fn threads_share_and_swap_blocks() {
                     assert!(!random.is_multiple_of(3) || has_stamp(block, size, 0));
                     let mark = (random >> 32) as u8;
                     stamp(block, size, mark);
-                    let to = &senders[(me + random as usize) % senders.len()];
-                    to.send((Sent(block), size, mark)).expect("the test lives");
-                    for (Sent(block), size, mark) in inbox.try_iter().take(2) {
+                    let to = &inboxes[(me + random as usize) % inboxes.len()];
+                    to.with(None, |inbox| inbox.push((Sent(block), size, mark)));
+                    for _ in 0..2 {
+                        let Some((Sent(block), size, mark)) = inboxes[me].with(None, Vec::pop) else { break };
                         assert!(has_stamp(block, size, mark));
                         // SAFETY: sent to this thread.
                         let grown = unsafe { large.reallocate(block, size * 2, 16, &counters) };
@@ -523,16 +531,15 @@ fn threads_share_and_swap_blocks() {
                         large.purge(round as u64, random % 50, &Totals::default());
                     }
                 }
-                drop(senders);
-                for (Sent(block), size, mark) in &inbox {
-                    assert!(has_stamp(block, size, mark));
-                    // SAFETY: sent to this thread.
-                    unsafe { large.free(block, &counters) }.expect("a block");
-                }
             });
         }
-        drop(senders);
     });
+    for inbox in &inboxes {
+        while let Some((Sent(block), size, mark)) = inbox.with(None, Vec::pop) {
+            assert!(has_stamp(block, size, mark));
+            large.give(block);
+        }
+    }
     large.check();
     assert_eq!((large.figures().live, large.figures().mappings), (0, 0));
 }
