@@ -32,7 +32,7 @@ mod cache;
 mod direct;
 mod granule;
 mod growing;
-mod lock;
+pub(super) mod lock;
 mod mapping;
 mod once;
 mod record;
