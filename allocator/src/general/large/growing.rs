@@ -19,10 +19,10 @@
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
+use super::account::Account;
 use super::granule::{GRANULE, PAGE, pages_of};
 use super::reservation::Reservation;
 use super::spans::{Refusal, Sweep};
-use super::totals::Account;
 use super::{Large, Totals, direct};
 
 /// Up to this size and alignment a block is not large, and is better moved to where such blocks are.

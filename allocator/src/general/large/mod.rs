@@ -27,6 +27,7 @@
 //! [`Large::before_fork`] takes the lock, so the child finds everything whole. A block that another thread was about to map, move
 //! or unmap at that moment is lost to the child.
 
+mod account;
 mod bins;
 mod cache;
 mod direct;
@@ -39,7 +40,6 @@ mod record;
 mod registry;
 mod reservation;
 mod spans;
-mod totals;
 
 #[cfg(test)]
 mod processes;
@@ -51,6 +51,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::general::limit::Limit;
 
+use self::account::Account;
+pub(crate) use self::account::Totals;
 use self::granule::{PAGE, granules_of, pages_of};
 use self::lock::ForkLock;
 use self::once::Once;
@@ -58,8 +60,6 @@ use self::record::Tag;
 use self::registry::Registry;
 use self::reservation::{HUGE, Reservation};
 use self::spans::{Refusal, Spans, Sweep};
-use self::totals::Account;
-pub(crate) use self::totals::Totals;
 
 /// How much of what. Larger reservations than the address space allows become smaller ones.
 #[derive(Clone, Copy, Debug)]

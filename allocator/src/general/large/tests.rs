@@ -211,7 +211,7 @@ proptest! {
                 &counters.large_purged_bytes,
                 &counters.large_retaken_bytes,
             ]
-            .map(|cell| cell.get());
+            .map(stormglass_telemetry::Cell::get);
             prop_assert!(purged >= retaken);
             prop_assert_eq!(mapped + retaken - purged - unmapped, large.figures().mapped as u64);
             let live: usize = model.values().map(|known| known.len).sum();
