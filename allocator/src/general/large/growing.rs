@@ -1,8 +1,8 @@
 //! Blocks that change their size: in place, or by moving their pages.
 //!
-//! In place while free granules follow. Otherwise a block that gets [`Bounds::leave`](super::Bounds) bytes or more leaves the reservation: its pages move
-//! (`MREMAP_DONTUNMAP`: the span stays mapped, empty, and is free), and from then on the kernel grows it. Invariant: whatever
-//! fails, the block is where it was, with its contents.
+//! In place while free granules follow. Otherwise a block that gets [`Bounds::leave`](super::Bounds) bytes or more leaves the
+//! reservation: its pages move (`MREMAP_DONTUNMAP`: the span stays mapped, empty, and is free), and from then on the kernel
+//! grows it. Invariant: whatever fails, the block is where it was, with its contents.
 //!
 //! What it costs, on Linux 6.18 and two processors, best of 15:
 //!
