@@ -26,11 +26,7 @@ mod exchange;
 mod free_list;
 mod futex;
 #[cfg(not(loom))]
-#[allow(dead_code, reason = "what serves the sizes below is not there yet")]
-pub(crate) mod general {
-    pub(crate) mod large;
-    pub(crate) mod limit;
-}
+pub mod general;
 // What needs a real mapping or a real thread-local world is not there under loom: the models in models.rs take the
 // protocols one by one.
 #[cfg(not(loom))]

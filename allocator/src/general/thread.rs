@@ -1,14 +1,15 @@
 //! What one thread has to itself: a ring for each class, the page heaps that it holds, and its counters.
 //!
 //! Invariants: a thread heap is used by one thread at a time, or by whoever holds the lock of the shared one; blocks in its rings are
-//! owned by it. Between two lives its rings are empty, it holds no pages and has no slot. Its memory comes zeroed from the
-//! kernel and is never unmapped, so that figures of all threads can be read at any time.
+//! owned by it. Between two lives its rings are empty, it holds no pages and has no slot. Its home comes zeroed from the kernel
+//! and is never unmapped, so that figures of all threads can be read at any time.
 
+use core::cell::UnsafeCell;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use rustix::mm::{MapFlags, ProtFlags};
-use stormglass_telemetry::{ClassCounters, Slot, SlotCounters, clock};
+use stormglass_telemetry::{Slot, SlotCounters, clock};
 
 use super::process::{self, Core, LARGE, LIMIT};
 use super::size_class::{CLASSES, Class};
@@ -41,11 +42,18 @@ pub(super) struct ThreadHeap {
     slot: Option<OwnSlot>,
     /// How many blocks the rings had when the process forked.
     at_fork: [u16; CLASSES],
-    /// The next in the list of all heaps, and of those without a thread; both under the lock of that list.
-    pub(super) next: *mut ThreadHeap,
-    pub(super) next_vacant: *mut ThreadHeap,
-    figures: Figures,
+    figures: &'static Figures,
     rings: [Ring; CLASSES],
+}
+
+/// Where a heap lives, and what does not belong to its thread.
+pub(super) struct Home {
+    pub(super) figures: Figures,
+    /// The next in the list of all homes; null for the last. Under the lock of that list, as the next.
+    pub(super) next: AtomicPtr<Home>,
+    /// The next of those without a thread.
+    pub(super) next_vacant: AtomicPtr<Home>,
+    heap: UnsafeCell<ThreadHeap>,
 }
 
 /// What others may read of a heap that is in use.
@@ -101,6 +109,16 @@ impl Figures {
         Sums::of(unsafe { counters.as_ref() }).less(&self.before())
     }
 
+    /// Whether a thread has the heap.
+    pub(super) fn is_in_use(&self) -> bool {
+        !self.counters.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Says that no thread has the heap.
+    pub(super) fn forget(&self) {
+        self.set(null_mut(), &Sums::ZERO);
+    }
+
     // Relaxed throughout: written and read under the lock of the list of heaps.
     fn before(&self) -> Sums {
         let get = |pair: &[AtomicU64; 2]| [pair[0].load(Ordering::Relaxed), pair[1].load(Ordering::Relaxed)];
@@ -120,45 +138,44 @@ impl Figures {
     }
 }
 
-impl ThreadHeap {
-    /// Memory for one; null if there is none.
-    pub(super) fn map() -> *mut ThreadHeap {
+impl Home {
+    /// A home with a heap that has not begun; none if there is no memory.
+    pub(super) fn map() -> Option<&'static Home> {
         let flags = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
         // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
-        let memory =
-            unsafe { rustix::mm::mmap_anonymous(null_mut(), size_of::<ThreadHeap>(), flags.0, flags.1) };
-        let Ok(memory) = memory else { return null_mut() };
-        let heap: *mut ThreadHeap = memory.cast();
-        // SAFETY: mapped, aligned to a page and long enough. Zeroes are a value of every field but these three: numbers,
-        // null pointers, atomics and rings of those; they are written before there is a reference.
+        let memory = unsafe { rustix::mm::mmap_anonymous(null_mut(), size_of::<Home>(), flags.0, flags.1) };
+        let home: NonNull<Home> = NonNull::new(memory.ok()?.cast())?;
+        // SAFETY: mapped, aligned to a page and long enough; never unmapped. Zeroes are a value of every field but these four
+        // (numbers, null pointers, atomics, rings of those), and these are written before there is a reference to the whole.
         unsafe {
+            let heap = UnsafeCell::raw_get(&raw const (*home.as_ptr()).heap);
             (&raw mut (*heap).counters).write(NonNull::dangling());
             (&raw mut (*heap).held).write(Held::default());
             (&raw mut (*heap).slot).write(None);
+            (&raw mut (*heap).figures).write(&*(&raw const (*home.as_ptr()).figures));
+            Some(home.as_ref())
         }
-        heap
     }
 
-    /// What others may read of the heap.
-    ///
-    /// # Safety
-    /// `heap` comes from [`ThreadHeap::map`].
-    pub(super) unsafe fn figures<'a>(heap: *mut ThreadHeap) -> &'a Figures {
-        // SAFETY: never unmapped, and only shared references to this field are ever made.
-        unsafe { &*(&raw const (*heap).figures) }
+    /// The heap, for its thread.
+    pub(super) fn heap(&self) -> *mut ThreadHeap {
+        self.heap.get()
     }
+}
 
+// SAFETY: all but the heap is atomics, and the heap is reached by a pointer, whose user vouches for it.
+unsafe impl Sync for Home {}
+
+impl ThreadHeap {
     /// Begins a life, with empty rings. Needs the lock of the list of heaps.
     pub(super) fn begin(&mut self, slot: OwnSlot, generation: u32) {
         self.generation = generation;
         self.slow_paths = 0;
         let before = Sums::of(&slot);
         self.install(slot, &before);
+        let counters = self.counters_apart();
         for class in Class::all() {
-            let counters = &self.counters().classes[class.index()];
-            // SAFETY: the slot is this heap's, apart from its rings.
-            let counters: *const ClassCounters = counters;
-            self.rings[class.index()].reset(class.ring(), unsafe { &*counters });
+            self.rings[class.index()].reset(class.ring(), &counters.classes[class.index()]);
         }
     }
 
@@ -208,7 +225,7 @@ impl ThreadHeap {
         }
         let start = clock::ticks();
         let mut batch = self.refill(class, core);
-        if batch.is_empty() && self.purge(core, Rest::Any) {
+        if batch.is_empty() && self.purge(core) {
             batch = self.refill(class, core);
         }
         let counters = &self.counters_apart().classes[class.index()];
@@ -311,19 +328,19 @@ impl ThreadHeap {
         self.looked = now;
         let rest = if delay == 0 { Rest::Any } else { Rest::SinceLastLook };
         self.release(core, rest, core.may_look_at_idle(now, delay));
-        LARGE.purge(now, delay, self.large_counters());
+        LARGE.purge(now, delay, &self.counters_apart().totals);
     }
 
     /// Gives back whatever is free, for want of memory or because a user asks; whether that was anything.
-    fn purge(&mut self, core: &Core, rest: Rest) -> bool {
-        let pages = self.release(core, rest, true);
-        LARGE.purge(clock::monotonic(), 0, self.large_counters()) > 0 || pages
+    pub(super) fn purge(&mut self, core: &Core) -> bool {
+        let pages = self.release(core, Rest::Any, true);
+        LARGE.purge(clock::monotonic(), 0, &self.counters_apart().totals) > 0 || pages
     }
 
     /// As [`ThreadHeap::purge`], with what lies in the rings.
     pub(super) fn trim(&mut self, core: &Core) -> bool {
         self.spill_all(core);
-        self.purge(core, Rest::Any)
+        self.purge(core)
     }
 
     fn release(&mut self, core: &Core, rest: Rest, idle: bool) -> bool {
@@ -331,14 +348,17 @@ impl ThreadHeap {
         let mut any = 0_u64;
         for class in Class::all() {
             let tally = self.tally(class);
-            let leave = |page| {
+            let mut leave = |page| {
                 if core.space.give_back(page, class) {
                     tally.counters.page_purged_bytes.add(class.page_bytes() as u64);
                 }
                 LIMIT.give_back(class.page_bytes());
                 any += class.page_bytes() as u64;
             };
-            core.pages.release(class.index(), idle.then_some(rest), &self.held, class.blocks(), rest, tally, leave);
+            core.pages.release_held(class.index(), &self.held, class.blocks(), rest, tally, &mut leave);
+            if idle {
+                core.pages.release_idle(class.index(), class.blocks(), rest, tally, &mut leave);
+            }
         }
         if any > 0 {
             core.count_purged(any);
@@ -349,13 +369,17 @@ impl ThreadHeap {
         any > 0
     }
 
-    /// Ends a life: all blocks and pages go to whoever comes next. Its slot is given back.
-    pub(super) fn end(&mut self, core: &Core) -> Sums {
+    /// Gives all blocks and pages to whoever comes next.
+    pub(super) fn empty(&mut self, core: &Core) {
         self.spill_all(core);
-        let mut held = core::mem::take(&mut self.held);
-        core.pages.retire(&mut held, |class| {
-            Tally { counters: self.counters_apart().shard(class, 0), delay: Delay::NONE }
+        let counters = self.counters_apart();
+        core.pages.retire(&mut self.held, |class| {
+            Tally { counters: counters.shard(class, 0), delay: Delay::NONE }
         });
+    }
+
+    /// Ends the life of an empty heap and gives the slot back; what the heap has counted. Needs the lock of the list of heaps.
+    pub(super) fn end(&mut self) -> Sums {
         let own = self.figures.own();
         self.figures.set(null_mut(), &Sums::ZERO);
         self.counters = NonNull::dangling();
@@ -368,15 +392,13 @@ impl ThreadHeap {
         self.generation
     }
 
-    /// Goes on in another slot, and takes its counts along. Needs the lock of the list of heaps.
-    pub(super) fn move_to(&mut self, slot: OwnSlot, generation: u32, counts_come: bool) {
+    /// Goes on in another slot of a process that has had no segment yet, and takes its counts along. Needs the lock of the list of heaps.
+    pub(super) fn move_to(&mut self, slot: OwnSlot, generation: u32) {
         let old = self.counters_apart();
         let lens: [usize; CLASSES] =
             core::array::from_fn(|class| self.rings[class].len(&old.classes[class]));
         let own = self.figures.own();
-        if counts_come {
-            super::carry::carry(old, &slot);
-        }
+        super::carry::carry(old, &slot);
         self.go_on(slot, generation, &lens, &own);
     }
 

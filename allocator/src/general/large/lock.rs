@@ -58,6 +58,11 @@ impl<T> ForkLock<T> {
         }
     }
 
+    /// The value, for who holds the lock by [`hold`](ForkLock::hold).
+    pub(crate) fn held(&self) -> *mut T {
+        self.value.get()
+    }
+
     /// The value itself, where nobody else can reach it.
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
