@@ -121,8 +121,7 @@ fn no_size_is_too_large_to_be_refused() {
 #[test]
 fn zeroed_is_zeroed_after_use_and_after_a_trim() {
     for round in 0..3 {
-        let all: Vec<_> =
-            (0..3000).map(|i| zeroes(i * 29 % (48 << 10) + 1, 16)).collect();
+        let all: Vec<_> = (0..3000).map(|i| zeroes(i * 29 % (48 << 10) + 1, 16)).collect();
         all.into_iter().for_each(Mine::give);
         if round == 1 {
             assert!(general::trim());
@@ -322,7 +321,9 @@ unsafe extern "C" fn late(block: *mut u8) {
     let all: Vec<_> = (0..200).map(|i| Mine::take(i * 50, 16, 2)).collect();
     all.into_iter().for_each(Mine::give);
     // SAFETY: the key is there since before the thread.
-    unsafe { pthread_setspecific(LATE.load(std::sync::atomic::Ordering::Relaxed), general::allocate(10, 16)) };
+    unsafe {
+        pthread_setspecific(LATE.load(std::sync::atomic::Ordering::Relaxed), general::allocate(10, 16))
+    };
 }
 
 static LATE: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);

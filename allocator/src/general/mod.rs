@@ -12,7 +12,7 @@
 //! | size_class.rs | 40 classes from 16 bytes to 32 KiB |
 //! | space.rs | address space of the pages, given out and taken back |
 //! | thread.rs, enter.rs, tls.rs, exit.rs | what a thread has, how it comes by it, and how it ends |
-//! | process.rs, segment.rs, carry.rs | the one instance, its start, its counters |
+//! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
 //! | plain.rs | the ways of a block |
 //!
@@ -29,6 +29,7 @@
 mod carry;
 mod enter;
 mod exit;
+mod figures;
 mod fork;
 pub(crate) mod large;
 pub(crate) mod limit;
@@ -190,10 +191,8 @@ unsafe impl GlobalAlloc for Stormglass {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let Some(block) = NonNull::new(block) else { return null_mut() };
         // SAFETY: by the trait's contract.
-        match NonNull::new(block) {
-            Some(block) => unsafe { plain::reallocate(block, size, layout.align()) },
-            None => null_mut(),
-        }
+        unsafe { plain::reallocate(block, size, layout.align()) }
     }
 }
