@@ -395,7 +395,7 @@ fn ten_thousand_threads_take_no_more_memory_than_a_few() {
             give(fill(size, 4 * size));
         }
         // Left for others to free.
-        fill(300, 3000).into_iter().map(|block| block.addr()).collect::<Vec<_>>()
+        fill(300, 3000).into_iter().map(<*mut u8>::addr).collect::<Vec<_>>()
     };
     let round = |threads: usize| {
         for _ in 0..threads / 4 {
