@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 
 /// Text on the stack: no allocation, what does not fit is cut.
 struct Line {
-    bytes: [u8; 160],
+    bytes: [u8; 256],
     len: usize,
 }
 
@@ -32,8 +32,10 @@ pub(crate) fn freed_twice() -> ! {
     end(format_args!("a block was freed twice (found when it came back to its page, after the second free)"))
 }
 
-fn end(what: core::fmt::Arguments<'_>) -> ! {
-    let mut line = Line { bytes: [0; 160], len: 0 };
+/// Ends the process with a message.
+#[cold]
+pub(crate) fn end(what: core::fmt::Arguments<'_>) -> ! {
+    let mut line = Line { bytes: [0; 256], len: 0 };
     let _ = writeln!(line, "stormglass: {what}");
     // Nothing more can be done if standard error is closed.
     let _ = rustix::io::write(rustix::stdio::stderr(), &line.bytes[..line.len]);
