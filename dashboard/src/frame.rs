@@ -12,7 +12,9 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use stormglass_telemetry::{Delta, Liveness, Measures, Metric, Process, Select, Snapshot};
 
+use crate::general::General;
 use crate::grid::{Axes, Grid, grid};
+use crate::history::Memory;
 
 /// A process's name for the page: pids are reused, and one process may have several segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,8 +56,6 @@ pub(crate) struct Now {
 pub(crate) struct Frame {
     /// Milliseconds since 1970.
     pub(crate) time: u64,
-    #[serde(flatten)]
-    pub(crate) axes: Axes,
     pub(crate) processes: Vec<ProcessFrame>,
     /// The newest benchmark report.
     pub(crate) results: Option<Arc<Value>>,
@@ -87,10 +87,17 @@ pub(crate) struct Body {
     threads_dropped: u64,
     live_bytes: Option<u64>,
     mapped_bytes: Option<u64>,
+    cached_bytes: Option<u64>,
+    purged_bytes: Option<u64>,
+    resident_bytes: Option<u64>,
     rates: Measures,
     lifetime: Measures,
+    #[serde(flatten)]
+    axes: Axes,
     grid: Grid,
     retries: Retries,
+    /// What an allocator of every size has beside its grid; null for a mid pool.
+    general: Option<General>,
 }
 
 /// Operations by how often they had to try again; empty if the writer does not count that.
@@ -117,10 +124,11 @@ impl ProcessFrame {
 }
 
 impl Body {
-    pub(crate) fn new(snapshot: &Snapshot, spans: &Spans, axes: &Axes) -> Body {
+    pub(crate) fn new(snapshot: &Snapshot, spans: &Spans) -> Body {
         let process = &snapshot.process;
         let recent = spans.recent.as_ref().unwrap_or(&spans.lifetime);
         let lifetime = spans.lifetime.measures(Select::ALL);
+        let axes = Axes::of(&recent.counts.schema);
         Body {
             id: ProcessId::of(process),
             pid: process.pid,
@@ -135,9 +143,14 @@ impl Body {
             threads_dropped: snapshot.threads_dropped,
             live_bytes: snapshot.live_bytes(),
             mapped_bytes: snapshot.mapped_bytes(),
+            cached_bytes: snapshot.cached_bytes(),
+            purged_bytes: snapshot.purged_bytes(),
+            resident_bytes: snapshot.resident_bytes,
             rates: spans.recent.as_ref().map_or(lifetime, |d| d.measures(Select::ALL)),
             lifetime,
-            grid: grid(recent, axes),
+            grid: grid(recent, &axes),
+            axes,
+            general: General::of(snapshot, recent),
             retries: recent
                 .counts
                 .histogram(Metric::CasRetries, Select::ALL)
@@ -148,6 +161,14 @@ impl Body {
     /// The measures of the frame's span of time.
     pub(crate) fn rates(&self) -> &Measures {
         &self.rates
+    }
+
+    /// What the time line of memory shows; nothing of a mid pool, whose process holds memory elsewhere.
+    pub(crate) fn memory(&self) -> Memory {
+        if self.general.is_none() {
+            return Memory::default();
+        }
+        Memory { live: self.live_bytes, mapped: self.mapped_bytes, resident: self.resident_bytes }
     }
 }
 
@@ -248,7 +269,6 @@ mod tests {
 
     #[test]
     fn the_shape_is_the_one_that_the_page_reads() {
-        let axes = Axes::own();
         let process = Process {
             injected: Some("class=2048,shard=3,delay=1us".to_owned()),
             ..synthetic::process(1, "lockfree-single")
@@ -259,20 +279,20 @@ mod tests {
         let earlier = [of(9 * SECOND)];
         let spans = Spans::new(&snapshot, earlier.iter());
         let now = Now { unix_ms: 5, monotonic: snapshot.taken + SECOND / 4 };
-        let body = Arc::new(Body::new(&snapshot, &spans, &axes));
+        let body = Arc::new(Body::new(&snapshot, &spans));
         let frame = Frame {
             time: now.unix_ms,
-            axes,
             processes: vec![ProcessFrame::new(body, &snapshot, now)],
             results: None,
         };
         let json = serde_json::to_value(&frame).expect("a frame is JSON");
         assert_eq!(json["time"], 5);
-        assert_eq!(json["classes"][3], "8192");
-        assert_eq!(json["shards"].as_array().map(Vec::len), Some(8));
         assert!(json["results"].is_null());
         let process = &json["processes"][0];
         assert_eq!(process["id"], "1-10-0");
+        assert_eq!(process["classes"][3], "8192");
+        assert_eq!(process["shards"].as_array().map(Vec::len), Some(8));
+        assert!(process["general"].is_null());
         assert_eq!(process["live"], true);
         assert_eq!(process["age_seconds"], 0.25);
         assert_eq!(process["strategy"], "lockfree-single");
@@ -283,7 +303,16 @@ mod tests {
         assert!(process["grid"]["walked_per_kept"][0][3].is_null());
         assert_eq!(process["retries"]["bounds"].as_array().map(Vec::len), Some(12));
         assert_eq!(process["retries"]["buckets"][4], 10_000);
-        for key in ["pid", "command", "workload", "version", "created", "threads", "threads_dropped"] {
+        for key in [
+            "pid",
+            "command",
+            "workload",
+            "version",
+            "created",
+            "threads",
+            "threads_dropped",
+            "resident_bytes",
+        ] {
             assert!(!process[key].is_null(), "{key}");
         }
     }

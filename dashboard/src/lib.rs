@@ -9,6 +9,7 @@ mod discovery;
 mod error;
 mod exposition;
 mod frame;
+mod general;
 mod grid;
 mod history;
 mod observer;

@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stormglass_telemetry::{Liveness, Snapshot, clock};
 
 use crate::frame::{Body, Frame, INTERVAL, Now, ProcessFrame, ProcessId, Spans};
-use crate::grid::Axes;
 use crate::history::{History, PROCESSES};
 use crate::results::Results;
 use crate::source::SharedSource;
@@ -31,14 +30,13 @@ struct Track {
 pub(crate) struct Observer {
     source: SharedSource,
     results: Results,
-    axes: Axes,
     tracks: BTreeMap<ProcessId, Track>,
     pub(crate) history: History,
 }
 
 impl Observer {
     pub(crate) fn new(source: SharedSource, results: Results) -> Observer {
-        Observer { source, results, axes: Axes::own(), tracks: BTreeMap::new(), history: History::default() }
+        Observer { source, results, tracks: BTreeMap::new(), history: History::default() }
     }
 
     /// Reads every process now, and says what is to be shown.
@@ -62,26 +60,26 @@ impl Observer {
         for snapshot in snapshots {
             let id = ProcessId::of(&snapshot.process);
             let mut track = before.remove(&id).unwrap_or_default();
-            let body = track.body(&snapshot, now, &self.axes, &mut self.history);
+            let body = track.body(&snapshot, now, &mut self.history);
             processes.push(ProcessFrame::new(body, &snapshot, now));
             track.remember(snapshot);
             self.tracks.insert(id, track);
         }
-        Frame { time: now.unix_ms, axes: self.axes.clone(), processes, results: self.results.latest() }
+        Frame { time: now.unix_ms, processes, results: self.results.latest() }
     }
 }
 
 impl Track {
-    fn body(&mut self, snapshot: &Snapshot, now: Now, axes: &Axes, history: &mut History) -> Arc<Body> {
+    fn body(&mut self, snapshot: &Snapshot, now: Now, history: &mut History) -> Arc<Body> {
         if let Some(body) = &self.buried {
             return Arc::clone(body);
         }
         let spans = Spans::new(snapshot, self.earlier.iter());
-        let body = Arc::new(Body::new(snapshot, &spans, axes));
+        let body = Arc::new(Body::new(snapshot, &spans));
         let dead = snapshot.liveness == Liveness::Dead;
         // One that was never seen alive leaves one point, its life; a life is no point on the line of another.
         if spans.recent.is_some() || (dead && self.earlier.is_empty()) {
-            history.record(&snapshot.process, now.unix_ms, body.rates());
+            history.record(&snapshot.process, now.unix_ms, body.rates(), &body.memory());
         }
         if dead {
             self.earlier = VecDeque::new();

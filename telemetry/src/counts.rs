@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::schema::{Kind, Label, Metric, Op};
+use crate::schema::{Kind, Label, Metric, Op, Shape};
 
 /// A label as the writer described it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,34 +71,36 @@ impl Schema {
                         && f.labels
                             .iter()
                             .map(|&l| labels[l].name.as_str())
-                            .eq(d.labels.iter().map(|(l, _)| l.name()))
+                            .eq(d.labels.iter().map(|l| l.name()))
                 })
             })
             .collect();
         Schema { labels, families, len, known }
     }
 
-    /// The schema of this build.
+    /// The schema of this build's mid pool.
     #[must_use]
     pub fn own() -> Schema {
+        Schema::of(Shape::MID)
+    }
+
+    /// The schema of this build for a segment of that shape.
+    #[must_use]
+    pub fn of(shape: Shape<'_>) -> Schema {
         let labels = Label::ALL
             .iter()
-            .map(|&l| LabelValues {
-                name: l.name().to_owned(),
-                values: (0..l.cardinality()).map(|i| l.value(i)).collect(),
-            })
+            .map(|&l| LabelValues { name: l.name().to_owned(), values: l.values(shape) })
             .collect();
-        let families = Metric::ALL
-            .iter()
-            .map(|m| m.descriptor())
-            .filter(|d| !d.labels.is_empty())
+        let families = shape
+            .metrics()
+            .map(Metric::descriptor)
             .map(|d| Family {
                 name: d.name.to_owned(),
                 kind: d.kind,
                 unit: d.unit.name().to_owned(),
                 divisor: d.unit.divisor(),
                 help: d.help.to_owned(),
-                labels: d.labels.iter().map(|&(l, _)| l as usize).collect(),
+                labels: d.labels.iter().map(|&l| l as usize).collect(),
                 bounds: d.bounds.to_vec(),
                 start: 0,
                 width: d.width(),
@@ -216,6 +218,18 @@ impl Counts {
         Some(sum)
     }
 
+    /// The sums of a counter by the values of one of its labels; `None` if the writer does not have it, or not by that.
+    pub fn by(&self, metric: Metric, label: Label) -> Option<Vec<u64>> {
+        let family = self.schema.family(metric).filter(|f| f.kind == Kind::Counter)?;
+        let position = family.labels.iter().position(|&l| self.schema.labels[l].name == label.name())?;
+        let mut sums = vec![0_u64; self.schema.labels[family.labels[position]].values.len()];
+        self.each(family, |at, values| {
+            let sum = &mut sums[at[position]];
+            *sum = sum.wrapping_add(values[0]);
+        });
+        Some(sums)
+    }
+
     /// A histogram over the selected cells; `None` if the writer does not have it.
     pub fn histogram(&self, metric: Metric, select: Select) -> Option<HistogramCounts> {
         let family = self.schema.family(metric).filter(|f| f.kind == Kind::Histogram)?;
@@ -327,6 +341,12 @@ mod tests {
         assert_eq!(sum(Select::ALL.class(3).shard(4)), Some(7));
         assert_eq!(sum(Select::ALL.op(Op::Pop)), Some(5));
         assert_eq!(sum(Select::ALL.class(2)), Some(0));
+        assert_eq!(counts.by(Metric::CasFailures, Label::Class), Some(vec![0, 0, 0, 12, 0, 0, 0]));
+        assert_eq!(
+            counts.by(Metric::CasFailures, Label::Op).map(|sums| sums[Op::BatchPop as usize]),
+            Some(7)
+        );
+        assert_eq!(counts.by(Metric::RingHits, Label::Shard), None);
         assert_eq!(counts.sum(Metric::Up, Select::ALL), None, "a gauge has no cells");
     }
 }

@@ -5,8 +5,8 @@
 //! not have.
 
 use crate::counts::Select;
-use crate::schema::{CLASS_BYTES, Metric, Op};
-use crate::snapshot::{Delta, Snapshot};
+use crate::schema::{Metric, Op};
+use crate::snapshot::Delta;
 
 /// What a span of time looked like, over the selected shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -83,31 +83,6 @@ impl Delta {
             aba_averted_per_second: rate(sum(Metric::AbaAverted)),
             slow_path_nanoseconds_per_batch: ratio(sum(Metric::SlowPath), refills),
         }
-    }
-}
-
-impl Snapshot {
-    /// Bytes of blocks that callers hold: allocations less frees, by class. Approximate while threads run, because
-    /// the counts are read one after another; never negative.
-    pub fn live_bytes(&self) -> Option<u64> {
-        let mut bytes = 0_u64;
-        for (class, &size) in CLASS_BYTES.iter().enumerate() {
-            let of = |metric| self.counts.sum(metric, Select::ALL.class(class));
-            let allocated = add(of(Metric::RingHits), of(Metric::RingMisses))?;
-            let freed = add(add(of(Metric::RingReturns), of(Metric::RingSpills)), of(Metric::RingBypasses))?;
-            let held = allocated.saturating_sub(of(Metric::AllocationFailures)?).saturating_sub(freed);
-            bytes = bytes.saturating_add(held.saturating_mul(u64::from(size)));
-        }
-        Some(bytes)
-    }
-
-    /// Bytes of the pages that the pool has taken.
-    pub fn mapped_bytes(&self) -> Option<u64> {
-        Some(
-            self.counts
-                .sum(Metric::PagesMapped, Select::ALL)?
-                .saturating_mul(crate::schema::PAGE_BYTES as u64),
-        )
     }
 }
 

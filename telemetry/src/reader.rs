@@ -19,7 +19,7 @@ use crate::error::{Problem, ReadError};
 use crate::layout::Header;
 use crate::parse::{self, CellAt, Head};
 use crate::snapshot::{Liveness, Process, Snapshot};
-use crate::{clock, liveness, protocol};
+use crate::{clock, liveness, protocol, resident};
 
 /// Segments larger than this are refused: 4096 slots and room to spare.
 const MAX_BYTES: u64 = 1 << 30;
@@ -187,6 +187,10 @@ impl Segment {
             *mapping = Mapping::of(&self.file, len)?;
         }
 
+        // In another namespace the number may be somebody else's.
+        let visible = liveness == Liveness::Live && self.head.pid_namespace == liveness::pid_namespace();
+        let resident_bytes = visible.then(|| resident::bytes(self.process.pid)).flatten();
+
         let mut counts = Counts::zero(Arc::clone(&self.schema));
         let mut heartbeat = 0;
         let mut threads = 0;
@@ -222,6 +226,7 @@ impl Segment {
             threads_started: mapping.cell(offset_of!(Header, threads_started)),
             threads_dropped: mapping.cell(offset_of!(Header, threads_dropped)),
             segment_bytes: len,
+            resident_bytes,
             counts,
         })
     }

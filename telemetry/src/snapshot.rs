@@ -60,6 +60,8 @@ pub struct Snapshot {
     pub threads_dropped: u64,
     /// Size of the segment in bytes.
     pub segment_bytes: u64,
+    /// Resident memory of the whole process, where it lives and this process can see it.
+    pub resident_bytes: Option<u64>,
     /// Sums over all threads, living and dead.
     pub counts: Counts,
 }

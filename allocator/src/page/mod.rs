@@ -64,7 +64,7 @@ mod scripted;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use stormglass_telemetry::schema::CLASSES;
+use stormglass_telemetry::schema::{CLASSES, PAGE_BYTES};
 
 use crate::batch::Batch;
 use crate::block::FreshPage;
@@ -120,6 +120,7 @@ impl Pages {
             && let Some(page) = fresh()
         {
             site.counters.pages_mapped.add(1);
+            site.counters.page_mapped_bytes.add(PAGE_BYTES as u64);
             let heap = held.get_or_insert_with(|| PageHeap::found_on(&page));
             heap.add_page(page, &self.records);
             heap.take(&mut batch, &self.records, site);
