@@ -73,6 +73,7 @@ fn command(args: &RunArgs, library: &std::path::Path, directory: &Directory) -> 
 async fn watched(mut command: Command, relay: Relay, place: &Place) -> Result<ExitStatus, Failure> {
     let name = command.get_program().to_string_lossy().into_owned();
     let started = Instant::now();
+    relay.release_in(&mut command);
     let child = command.spawn().map_err(|error| cannot_start(&name, &error))?;
     let target = Target::of(&child);
     relay.to(target.clone())?;

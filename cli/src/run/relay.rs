@@ -7,7 +7,8 @@
 //! The standard way to hear of signals does not say where they come from, so they are blocked and waited for.
 
 use std::io;
-use std::process::{Child, ExitStatus};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -49,6 +50,7 @@ mod c {
     }
 
     pub(super) const SIG_BLOCK: c_int = 0;
+    pub(super) const SIG_SETMASK: c_int = 2;
 
     unsafe extern "C" {
         pub(super) fn sigemptyset(set: *mut SignalSet) -> c_int;
@@ -59,22 +61,37 @@ mod c {
 }
 
 /// Signals that are held back until there is somebody to get them.
-pub(crate) struct Relay(c::SignalSet);
+pub(crate) struct Relay {
+    held: c::SignalSet,
+    before: c::SignalSet,
+}
 
 impl Relay {
-    /// Holds them back, in this thread and those that it starts. A program that is started gets none of it: the standard
-    /// library empties the mask of a child.
+    /// Holds them back, in this thread and those that it starts.
     pub(crate) fn hold() -> Relay {
-        let mut set = c::SignalSet([0; 128]);
-        // SAFETY: the set is ours and as large as the C library's; the numbers are those of signals.
+        let mut held = c::SignalSet([0; 128]);
+        let mut before = held;
+        // SAFETY: the sets are ours and as large as the C library's; the numbers are those of signals.
         unsafe {
-            c::sigemptyset(&raw mut set);
+            c::sigemptyset(&raw mut held);
             for signal in PASSED {
-                c::sigaddset(&raw mut set, signal.as_raw());
+                c::sigaddset(&raw mut held, signal.as_raw());
             }
-            c::pthread_sigmask(c::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+            c::pthread_sigmask(c::SIG_BLOCK, &raw const held, &raw mut before);
         }
-        Relay(set)
+        Relay { held, before }
+    }
+
+    /// Holds nothing back from the program that is started: it would inherit that.
+    pub(crate) fn release_in(&self, command: &mut Command) {
+        let before = self.before;
+        let release = move || {
+            // SAFETY: the set is what the C library said was the mask.
+            unsafe { c::pthread_sigmask(c::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
+            Ok(())
+        };
+        // SAFETY: what runs between fork and exec makes one system call, on memory of its own.
+        unsafe { command.pre_exec(release) };
     }
 
     /// Passes them on, on a thread of its own that ends with this program.
@@ -86,7 +103,7 @@ impl Relay {
             loop {
                 let mut info = c::Info::EMPTY;
                 // SAFETY: both are ours and as large as the C library's.
-                let signal = unsafe { c::sigwaitinfo(&raw const self.0, &raw mut info) };
+                let signal = unsafe { c::sigwaitinfo(&raw const self.held, &raw mut info) };
                 if let Some(signal) = Signal::from_named_raw(signal).filter(|_| info.origin <= 0) {
                     target.send(signal);
                 }
