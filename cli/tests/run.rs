@@ -223,6 +223,28 @@ fn without_a_library_it_says_how_to_get_one() {
 }
 
 #[test]
+fn the_summary_tells_memory_allocations_and_the_worst_place() {
+    let place = private();
+    // A program whose counts are known: storm goes to one shard. Its runs are children of it.
+    let own = program().to_str().expect("text");
+    let bench = ["bench", "--workload", "storm", "--designs", "mutex", "--seconds", "0.3", "--rounds", "2"];
+    let output =
+        run(place.path(), &[&["--no-page", "--", own][..], &bench].concat()).output().expect("it runs");
+    let said = said(&output);
+    assert!(output.status.success(), "{said}");
+    let line = |start: &str| {
+        let found = said.lines().find(|line| line.trim_start().starts_with(start));
+        found.unwrap_or_else(|| panic!("no {start}: {said}")).to_owned()
+    };
+    assert!(line("memory ").contains(" live at the peak, "), "{said}");
+    assert!(line("allocations ").contains("% of those up to 32 KiB from the thread's ring"), "{said}");
+    let contention = line("contention ");
+    // Whether threads meet within half a second is chance; what is said of it is not.
+    assert!(contention.contains(" at its worst place, class ") || contention.contains("none: "), "{said}");
+    assert!(line("counted ").contains(" processes, "), "{said}");
+}
+
+#[test]
 fn a_program_that_cannot_be_preloaded_is_told() {
     let place = private();
     let binary = compiled(place.path(), "int main(void) { return 3; }\n", &["-static"]);

@@ -82,32 +82,25 @@ fn details(text: &mut String, name: &str, gathered: &Gathered) -> fmt::Result {
     Ok(())
 }
 
-/// Where most CASes failed and most locks were waited for.
+/// Where most CASes failed and where most locks were waited for, a line each.
 fn contention(all: &[Snapshot]) -> String {
-    let failures = worst(all, Metric::CasFailures);
-    let waits = worst(all, Metric::LockContended);
-    let mut parts = Vec::new();
-    if let Some(spot) = failures {
-        let attempts = spot.other(Metric::CasAttempts);
-        let share = share(spot.count, attempts).unwrap_or_default();
-        parts.push(format!(
-            "{} of {attempts} CASes failed ({share}), most at one place at {spot}",
-            spot.count
-        ));
+    let kinds = [
+        ("CASes failed", Metric::CasFailures, Metric::CasAttempts),
+        ("locks were waited for", Metric::LockContended, Metric::LockAcquisitions),
+    ];
+    let lines: Vec<String> = kinds
+        .into_iter()
+        .filter_map(|(what, bad, tried)| {
+            let spot = worst(all, bad)?;
+            let (count, of) = (spot.count, spot.other(tried));
+            let share = share(count, of).unwrap_or_default();
+            Some(format!("{count} of {of} {what} ({share}) at its worst place, {spot}"))
+        })
+        .collect();
+    if lines.is_empty() {
+        return "none: no CAS failed, and no lock was waited for".to_owned();
     }
-    if let Some(spot) = waits {
-        let taken = spot.other(Metric::LockAcquisitions);
-        let share = share(spot.count, taken).unwrap_or_default();
-        parts.push(format!(
-            "{} of {taken} locks were waited for ({share}), most at one place at {spot}",
-            spot.count
-        ));
-    }
-    if parts.is_empty() {
-        "none: no CAS failed, and no lock was waited for".to_owned()
-    } else {
-        parts.join("; ")
-    }
+    lines.join("\n               ")
 }
 
 /// A class and a shard of one process.
@@ -133,11 +126,7 @@ impl Display for Spot<'_> {
         };
         let process = &self.snapshot.process;
         let (class, shard) = (value(Label::Class, self.class), value(Label::Shard, self.shard));
-        write!(
-            f,
-            "class {class}, shard {shard} of {} {}, design {}",
-            process.command, process.pid, process.strategy
-        )
+        write!(f, "class {class} shard {shard} of {} {} ({})", process.command, process.pid, process.strategy)
     }
 }
 
