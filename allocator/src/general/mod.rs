@@ -12,7 +12,7 @@ fn checked() -> bool {
         unsafe extern "C" {
             fn getenv(name: *const core::ffi::c_char) -> *const core::ffi::c_char;
         }
-        let set = unsafe { !getenv(c"STORMGLASS_CHECK".as_ptr()).is_null() };
+        let set = unsafe { { let v = getenv(c"STORMGLASS_CHECK".as_ptr()); !v.is_null() && *v == b'1' as i8 } };
         if set {
             check::turn_on();
         }
@@ -75,4 +75,14 @@ pub fn after_fork_in_parent() {
 /// See the plan.
 pub fn after_fork_in_child() {
     check::after_fork();
+}
+
+/// See the plan.
+pub struct Stormglass;
+// SAFETY: a stand-in.
+unsafe impl core::alloc::GlobalAlloc for Stormglass {
+    unsafe fn alloc(&self, l: core::alloc::Layout) -> *mut u8 { allocate(l.size(), l.align()) }
+    unsafe fn alloc_zeroed(&self, l: core::alloc::Layout) -> *mut u8 { allocate_zeroed(l.size(), l.align()) }
+    unsafe fn dealloc(&self, p: *mut u8, _: core::alloc::Layout) { unsafe { free(p) } }
+    unsafe fn realloc(&self, p: *mut u8, l: core::alloc::Layout, n: usize) -> *mut u8 { unsafe { reallocate(p, n, l.align()) } }
 }

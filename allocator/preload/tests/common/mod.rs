@@ -32,7 +32,7 @@ pub(crate) fn library() -> &'static Path {
 
 /// A C program of `tests/c` or `examples`, compiled; gone with the directory.
 pub(crate) struct Program {
-    _place: tempfile::TempDir,
+    place: tempfile::TempDir,
     binary: PathBuf,
 }
 
@@ -65,14 +65,21 @@ impl Program {
             .output()
             .expect("a compiler");
         assert!(output.status.success(), "{source}: {}", String::from_utf8_lossy(&output.stderr));
-        Program { _place: place, binary }
+        Program { place, binary }
     }
 
-    /// The program under the library.
+    /// The program under the library, with segments of its own.
     pub(crate) fn under(&self) -> Command {
         let mut command = under(&self.binary);
+        // A process that aborts leaves its segment behind: not among the user's.
+        command.env("STORMGLASS_DIR", self.place.path().join("segments"));
         command.stdin(Stdio::null());
         command
+    }
+
+    /// Its file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.binary
     }
 
     /// The program under nothing.
@@ -81,7 +88,7 @@ impl Program {
     }
 }
 
-/// A program under the library, with segments of its own.
+/// A program under the library.
 pub(crate) fn under(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env("LD_PRELOAD", library());
