@@ -39,7 +39,7 @@ fn the_example_of_the_header_runs_with_and_without_the_library() {
 #[ignore = "takes a C++ compiler: e2e/programs installs one and runs it"]
 fn cxx_programs_allocate_throw_and_use_their_new_handler() {
     for flags in [&["-std=c++17"][..], &["-std=c++17", "-static-libstdc++"]] {
-        let program = Program::compile("c++", "tests/c/operators.cpp", flags);
+        let program = Program::compile("c++", "tests/c/operators.cpp", flags, &[]);
         assert_eq!(succeeds(&mut program.under()), "all of it\n", "{flags:?}");
     }
 }
@@ -47,6 +47,6 @@ fn cxx_programs_allocate_throw_and_use_their_new_handler() {
 #[test]
 #[ignore = "takes a C++ compiler: e2e/programs installs one and runs it"]
 fn the_header_is_cxx_too() {
-    let program = Program::compile("c++", "examples/watch.c", &["-x", "c++", "-std=c++17"]);
+    let program = Program::compile("c++", "examples/watch.c", &["-x", "c++", "-std=c++17"], &[]);
     assert!(succeeds(&mut program.under()).starts_with("stormglass, interface 1\n"));
 }

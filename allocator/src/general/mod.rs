@@ -1,4 +1,5 @@
 //! A stand-in with the face of the general allocator.
+#![allow(clippy::undocumented_unsafe_blocks, clippy::cast_possible_wrap)]
 
 mod check;
 mod plain;
@@ -12,6 +13,7 @@ fn checked() -> bool {
         unsafe extern "C" {
             fn getenv(name: *const core::ffi::c_char) -> *const core::ffi::c_char;
         }
+        // SAFETY: stand-in.
         let set = unsafe { { let v = getenv(c"STORMGLASS_CHECK".as_ptr()); !v.is_null() && *v == b'1' as i8 } };
         if set {
             check::turn_on();
@@ -44,6 +46,7 @@ pub fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
 /// The block is the caller's.
 pub unsafe fn free(block: *mut u8) {
     let Some(block) = NonNull::new(block) else { return };
+    // SAFETY: stand-in.
     unsafe { if checked() { check::free(block) } else { plain::free(block) } }
 }
 /// See the plan.
@@ -52,6 +55,7 @@ pub unsafe fn free(block: *mut u8) {
 /// The block is the caller's.
 pub unsafe fn reallocate(block: *mut u8, size: usize, align: usize) -> *mut u8 {
     let Some(block) = NonNull::new(block) else { return allocate(size, align) };
+    // SAFETY: stand-in.
     unsafe {
         if checked() { check::reallocate(block, size, align) } else { plain::reallocate(block, size, align) }
     }
@@ -62,6 +66,7 @@ pub unsafe fn reallocate(block: *mut u8, size: usize, align: usize) -> *mut u8 {
 /// The block is the caller's.
 pub unsafe fn usable_size(block: *mut u8) -> usize {
     let Some(p) = NonNull::new(block) else { return 0 };
+    // SAFETY: stand-in.
     unsafe { if checked() { check::usable_size(p) } else { plain::usable_size(block) } }
 }
 /// See the plan.

@@ -1,4 +1,5 @@
 //! The stand-in itself.
+#![allow(clippy::all, clippy::pedantic, clippy::undocumented_unsafe_blocks)]
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -135,6 +136,7 @@ pub(super) fn place(block: NonNull<u8>) -> Option<Place> {
         if at < BASE.load(Ordering::Relaxed) + 32 {
             return None;
         }
+        // SAFETY: stand-in.
         let h = unsafe { &*((at - 32) as *const Header) };
         if h.magic == MAGIC ^ at {
             return Some(Place {

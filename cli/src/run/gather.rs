@@ -68,7 +68,7 @@ impl Gatherer {
 
 /// One segment.
 enum Read {
-    Open(Segment),
+    Open(Box<Segment>),
     /// Its process is dead, and nothing changes any more.
     Last(Box<Snapshot>),
 }
@@ -89,7 +89,7 @@ impl Looks {
             if !self.segments.contains_key(path)
                 && let Ok(segment) = Segment::open(path)
             {
-                self.segments.insert(path.clone(), Read::Open(segment));
+                self.segments.insert(path.clone(), Read::Open(Box::new(segment)));
             }
         }
         let (mut live, mut resident) = (0, 0);

@@ -16,21 +16,16 @@ const VARIABLE: &str = "STORMGLASS_LIBRARY";
 /// # Errors
 /// If it is not there, with where it was looked for and how to get it.
 pub(crate) fn find() -> Result<PathBuf, Failure> {
-    let found = match env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
-        Some(named) => {
-            let path = PathBuf::from(named);
-            std::path::absolute(&path).ok().filter(|path| path.is_file()).ok_or_else(|| {
-                Failure::failed(format!("{VARIABLE} names {}, and there is no such file", path.display()))
-            })?
-        }
-        None => {
-            let program = env::current_exe().map_err(|e| {
-                Failure::failed(format!("this program cannot find itself: {e}; set {VARIABLE}"))
-            })?;
-            let places = places(&program);
-            places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| missing(&places))?
-        }
-    };
+    if let Some(named) = env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
+        let path = PathBuf::from(named);
+        let absolute = std::path::absolute(&path).ok().filter(|path| path.is_file());
+        let missing = || format!("{VARIABLE} names {}, and there is no such file", path.display());
+        return loadable(absolute.ok_or_else(|| Failure::failed(missing()))?);
+    }
+    let program = env::current_exe()
+        .map_err(|e| Failure::failed(format!("this program cannot find itself: {e}; set {VARIABLE}")))?;
+    let places = places(&program);
+    let found = places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| missing(&places))?;
     loadable(found)
 }
 

@@ -82,9 +82,9 @@ async fn watched(mut command: Command, relay: Relay, place: &Place) -> Result<Ex
         .await
         .map_err(|e| Failure::failed(format!("the wait for {name} ended in a bug: {e}")))?
         .map_err(|e| Failure::failed(format!("{name} cannot be waited for: {e}")))?;
-    let gathered = gatherer.finish();
+    let counts = gatherer.finish();
     let ending = summary::Ending { name: &name, took: started.elapsed(), status };
-    output::tell(&summary::summary(&ending, &gathered));
+    output::tell(&summary::summary(&ending, &counts));
     Ok(status)
 }
 

@@ -39,17 +39,16 @@ pub(crate) struct Program {
 impl Program {
     /// Compiles with `cc`, which Rust needs as its linker, so that it is there.
     pub(crate) fn c(source: &str) -> Program {
-        Program::compile("cc", source, &["-std=gnu11"])
+        Program::compile("cc", source, &["-std=gnu11"], &[])
     }
 
     /// Compiles a program that is linked against the library: it calls what no other library has.
     pub(crate) fn c_linked(source: &str) -> Program {
-        let library = library().to_str().expect("a path that a compiler understands");
-        Program::compile("cc", source, &["-std=gnu11", library])
+        Program::compile("cc", source, &["-std=gnu11"], &[library()])
     }
 
-    /// Compiles with the flags that a test needs besides.
-    pub(crate) fn compile(compiler: &str, source: &str, flags: &[&str]) -> Program {
+    /// Compiles with the flags and the libraries that a test needs besides.
+    pub(crate) fn compile(compiler: &str, source: &str, flags: &[&str], libraries: &[&Path]) -> Program {
         let place = tempfile::tempdir().expect("a directory");
         let binary = place.path().join("program");
         let output = Command::new(compiler)
@@ -59,9 +58,9 @@ impl Program {
             .arg(Path::new(PACKAGE).join("include"))
             .arg("-o")
             .arg(&binary)
-            .args(flags.iter().filter(|flag| flag.starts_with('-') || !flag.ends_with(".so")))
+            .args(flags)
             .arg(Path::new(PACKAGE).join(source))
-            .args(flags.iter().filter(|flag| flag.ends_with(".so")))
+            .args(libraries)
             .output()
             .expect("a compiler");
         assert!(output.status.success(), "{source}: {}", String::from_utf8_lossy(&output.stderr));
