@@ -25,7 +25,7 @@ impl Deref for Futex {
 
 #[cfg(not(loom))]
 impl Futex {
-    pub(crate) fn new(value: u32) -> Futex {
+    pub(crate) const fn new(value: u32) -> Futex {
         Futex { word: AtomicU32::new(value) }
     }
 

@@ -30,6 +30,20 @@ pub(crate) struct Site<'a> {
     pub(crate) delay: Delay,
 }
 
+/// What every operation needs, whatever it works on: where it is counted, and what it is to lose at its seam.
+#[derive(Clone, Copy)]
+pub(crate) struct Tally<'a> {
+    /// The calling thread's own counters.
+    pub(crate) counters: &'a ShardCounters,
+    pub(crate) delay: Delay,
+}
+
+impl<'a> From<Site<'a>> for Tally<'a> {
+    fn from(site: Site<'a>) -> Tally<'a> {
+        Tally { counters: site.counters, delay: site.delay }
+    }
+}
+
 /// The calling thread's view of every shard.
 #[cfg(not(loom))]
 #[derive(Clone, Copy)]

@@ -76,8 +76,6 @@ pub struct Wishes {
 
 /// Rounds of a short benchmark: the fewest whose interval, smallest to largest, covers more than 90%.
 const ROUNDS: usize = 5;
-/// Rounds with `full`.
-const FULL_ROUNDS: usize = 3;
 /// Seconds of a run with `full`, as in the paper.
 const FULL_SECONDS: f64 = 10.0;
 /// Threads of larson with `full`, as in the paper.
@@ -91,7 +89,7 @@ impl Plan {
     /// # Errors
     /// A sentence that says which wish cannot be fulfilled and why.
     pub fn new(wishes: &Wishes) -> Result<Plan, String> {
-        let rounds = wishes.rounds.unwrap_or(if wishes.full { FULL_ROUNDS } else { ROUNDS });
+        let rounds = wishes.rounds.unwrap_or(ROUNDS);
         if !(1..=MOST_ROUNDS).contains(&rounds) {
             return Err(format!("--rounds {rounds} is out of range: it takes 1 to {MOST_ROUNDS}"));
         }
@@ -224,7 +222,7 @@ mod tests {
             .filter(|b| b.workload.name() == "larson")
             .map(|b| (b.shape.threads, b.shape.seconds, b.rounds))
             .collect();
-        assert_eq!(larson, [(1, 10.0, 3), (4, 10.0, 3)]);
+        assert_eq!(larson, [(1, 10.0, 5), (4, 10.0, 5)]);
     }
 
     #[test]

@@ -9,7 +9,9 @@ use stormglass_telemetry::Measures;
 use crate::stats::Interval;
 
 /// Failed CASes for each batch from which a sentence speaks of contention.
-const CONTENDED: f64 = 0.5;
+const CONTENDED: f64 = 0.1;
+/// Failed share of CAS attempts from which each attempt is called contended.
+const EACH: f64 = 0.05;
 /// Blocks walked for each block kept from which a sentence speaks of waste.
 const WASTEFUL: f64 = 1.05;
 /// Share of lock acquisitions from which a sentence speaks of waiting.
@@ -76,7 +78,9 @@ fn cas(m: &Measures, batch: Option<f64>) -> Option<Clause> {
         return Some(Clause { text, calm: true });
     }
     let many = many_successes(m).map_or_else(String::new, |successes| {
-        format!(": one CAS became {successes:.0}, and each one is contended")
+        let contended =
+            if failures >= EACH * (successes + failures) { ", and each one is contended" } else { "" };
+        format!(": one CAS became {successes:.0}{contended}")
     });
     Some(Clause { text: format!("failed {} CASes for each batch{of}{many}", number(failures)), calm: false })
 }
@@ -122,8 +126,10 @@ fn lock(m: &Measures) -> Option<Clause> {
 
 fn comparison(ratio: Option<&Interval>, baseline: &str) -> Option<String> {
     let ratio = ratio?;
-    if ratio.pairs < 2 {
-        return Some(format!("one pair is no evidence of a difference from {baseline}"));
+    if !ratio.is_evidence() {
+        let are =
+            if ratio.pairs == 1 { "one pair is".to_owned() } else { format!("{} pairs are", ratio.pairs) };
+        return Some(format!("{are} no evidence of a difference from {baseline}"));
     }
     if !ratio.differs() {
         return Some(format!("no difference from {baseline} that {} pairs can show", ratio.pairs));

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// The coverage that an interval aims at where there are enough pairs to choose.
 const WANTED: f64 = 0.95;
+/// The coverage below which nothing is concluded from an interval.
+pub(crate) const EVIDENCE: f64 = 0.9;
 
 /// The median of paired ratios, with its interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,9 +28,14 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Whether the interval leaves out 1: the pairs do show a difference.
+    /// Whether the interval is one that anything may be concluded from: five pairs are, four are not.
+    pub fn is_evidence(&self) -> bool {
+        self.coverage >= EVIDENCE
+    }
+
+    /// Whether the pairs do show a difference: they are enough, and the interval leaves out 1.
     pub fn differs(&self) -> bool {
-        self.pairs > 1 && (self.low > 1.0 || self.high < 1.0)
+        self.is_evidence() && (self.low > 1.0 || self.high < 1.0)
     }
 }
 

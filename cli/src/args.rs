@@ -130,7 +130,7 @@ pub(crate) struct BenchArgs {
     /// Runs of each design [default: 5]
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-    /// The paper's lengths: 10 s a run, 3 rounds, larson with 1 and 4 threads
+    /// The paper's lengths: 10 s a run, larson with 1 and 4 threads
     #[arg(long)]
     full: bool,
     /// larson: smallest size in bytes [default: 2048]

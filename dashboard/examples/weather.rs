@@ -111,6 +111,10 @@ fn climate(directory: &Directory) {
     let writer = Writer::<40, 1>::create_general(directory, &identity, &sizes).expect("a segment");
     let slot = writer.claim().expect("a slot");
     let mut live = [0_u64; 40];
+    for class in &slot.classes[..37] {
+        // What lies in the rings throughout.
+        class.ring_refilled_blocks.add(32);
+    }
     let (mut mapped, mut spans, mut holds) = (0_u64, 0_u64, Vec::new());
     for tick in 0_u64.. {
         let load = 0.55 - 0.45 * (tick as f64 / 640.0 * core::f64::consts::TAU).cos();
@@ -151,7 +155,9 @@ fn climate(directory: &Directory) {
             spans += fresh;
             t.large_grown_in_place.add(u64::from(tick % 5 == 0));
             t.large_moved.add(u64::from(tick % 24 == 0));
-        } else if let Some(bytes) = holds.pop() {
+        } else if (holds.len() as f64) > load * 40.0 + 1.0
+            && let Some(bytes) = holds.pop()
+        {
             t.large_frees.add(1);
             t.large_freed_bytes.add(bytes);
         }

@@ -7,6 +7,8 @@ import { look, swatch } from "./designs.js";
 import { attribute, html, svg, text } from "./dom.js";
 import { bytes, counted, digits, duration, injection, NOT_COUNTED, signed, si } from "./format.js";
 
+/** Coverage of an interval from which a difference is called one, as in the report. */
+const EVIDENCE = 0.9;
 const COLUMNS = [
   ["median", "operations/s", "median of the runs"],
   ["change", "against the baseline", "paired ratios: median, interval"],
@@ -35,8 +37,8 @@ function changeCell(row, table, span) {
     return cell("change", baseline ? 0 : null, html("span", { class: "none" }, baseline ? "the baseline" : "not measured yet"));
   }
   const { median, low, high, coverage, pairs } = row.ratio;
-  const direction = low > 1 ? "better" : high < 1 ? "worse" : "level";
-  const words = `${signed(change(low))} to ${signed(change(high))} %, ${Math.round(coverage * 100)} % coverage, ${pairs} pairs`;
+  const direction = coverage < EVIDENCE ? "level" : low > 1 ? "better" : high < 1 ? "worse" : "level";
+  const words = `${signed(change(low))} to ${signed(change(high))} %, ${Math.round(coverage * 100)} % coverage, ${pairs} ${pairs === 1 ? "pair" : "pairs"}`;
   return cell("change", change(median), html("b", { class: direction }, `${signed(change(median))}\u202f%`), whisker(row.ratio, span), html("small", {}, words));
 }
 

@@ -45,18 +45,37 @@ impl Serialize for ProcessId {
 /// The moment that a frame is of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now {
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970, as an [`Epoch`] has them.
     pub(crate) unix_ms: u64,
     /// `CLOCK_MONOTONIC`, nanoseconds.
     pub(crate) monotonic: u64,
 }
 
+/// What the wall clock said at one moment. From there on time is counted by the monotonic clock: a wall clock that is set
+/// back or forth bends no time line and stops none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Epoch(Now);
+
+impl Epoch {
+    pub(crate) fn of(unix_ms: u64, monotonic: u64) -> Epoch {
+        Epoch(Now { unix_ms, monotonic })
+    }
+
+    /// The moment at which the monotonic clock says this.
+    pub(crate) fn at(self, monotonic: u64) -> Now {
+        let since = monotonic.saturating_sub(self.0.monotonic) / 1_000_000;
+        Now { unix_ms: self.0.unix_ms.saturating_add(since), monotonic }
+    }
+}
+
 /// Everything that the page shows.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Frame {
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970; never less than in a frame before.
     pub(crate) time: u64,
     pub(crate) processes: Vec<ProcessFrame>,
+    /// Processes that found no room in the frame.
+    pub(crate) left_out: usize,
     /// The newest benchmark report.
     pub(crate) results: Option<Arc<Value>>,
 }
@@ -129,6 +148,7 @@ impl Body {
         let recent = spans.recent.as_ref().unwrap_or(&spans.lifetime);
         let lifetime = spans.lifetime.measures(Select::ALL);
         let axes = Axes::of(&recent.counts.schema);
+        let held = snapshot.held();
         Body {
             id: ProcessId::of(process),
             pid: process.pid,
@@ -139,13 +159,13 @@ impl Body {
             version: process.version.clone(),
             live: snapshot.liveness == Liveness::Live,
             created: process.created,
-            threads: snapshot.threads,
+            threads: held.threads,
             threads_dropped: snapshot.threads_dropped,
-            live_bytes: snapshot.live_bytes(),
-            mapped_bytes: snapshot.mapped_bytes(),
-            cached_bytes: snapshot.cached_bytes(),
-            purged_bytes: snapshot.purged_bytes(),
-            resident_bytes: snapshot.resident_bytes,
+            live_bytes: held.live_bytes,
+            mapped_bytes: held.mapped_bytes,
+            cached_bytes: held.cached_bytes,
+            purged_bytes: held.purged_bytes,
+            resident_bytes: held.resident_bytes,
             rates: spans.recent.as_ref().map_or(lifetime, |d| d.measures(Select::ALL)),
             lifetime,
             grid: grid(recent, &axes),
@@ -196,11 +216,11 @@ impl Spans {
     ) -> Spans {
         let mut lifetime = snapshot.lifetime();
         if snapshot.liveness == Liveness::Dead {
-            // A heartbeat is a slow path. A process that lived from its rings had its last one long before its
-            // end; what was seen alive lived at least that long.
+            // One that was killed does not say how long it lived. What was seen alive lived at least that long, and a sample
+            // longer at most.
             if let Some(seen) = earlier.clone().rev().find(|s| s.liveness == Liveness::Live) {
-                lifetime.elapsed =
-                    lifetime.elapsed.max(Duration::from_nanos(seen.taken.saturating_sub(snapshot.born)));
+                let until = seen.taken.max(snapshot.heartbeat).saturating_sub(snapshot.born);
+                lifetime.elapsed = lifetime.elapsed.max(Some(Duration::from_nanos(until.max(1))));
             }
             return Spans { recent: None, lifetime };
         }
@@ -236,7 +256,7 @@ mod tests {
 
     fn recent(now: u64, earlier: &[u64]) -> Option<Duration> {
         let earlier: Vec<Snapshot> = earlier.iter().map(|&age| at(age)).collect();
-        Spans::new(&at(now), earlier.iter()).recent.map(|d| d.elapsed)
+        Spans::new(&at(now), earlier.iter()).recent.and_then(|d| d.elapsed)
     }
 
     #[test]
@@ -258,13 +278,24 @@ mod tests {
         let mut dead = at(4 * SECOND);
         dead.liveness = Liveness::Dead;
         dead.taken += 60 * SECOND;
+        dead.threads = 0;
         let spans = Spans::new(&dead, [].iter());
         assert!(spans.recent.is_none());
-        assert_eq!(spans.lifetime.elapsed, Duration::from_secs(4));
+        assert_eq!(spans.lifetime.elapsed, Some(Duration::from_secs(4)));
 
         dead.heartbeat = dead.born + 1;
+        dead.threads = 1;
+        assert_eq!(Spans::new(&dead, [].iter()).lifetime.elapsed, None, "killed unseen");
         let seen = at(3 * SECOND);
-        assert_eq!(Spans::new(&dead, [seen].iter()).lifetime.elapsed, Duration::from_secs(3));
+        assert_eq!(Spans::new(&dead, [seen].iter()).lifetime.elapsed, Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn a_card_of_a_killed_process_holds_nothing() {
+        let mut killed = at(4 * SECOND);
+        killed.liveness = Liveness::Dead;
+        let body = Body::new(&killed, &Spans::new(&killed, [].iter()));
+        assert_eq!((body.threads, body.live_bytes, body.mapped_bytes), (0, Some(0), Some(0)));
     }
 
     #[test]
@@ -283,10 +314,12 @@ mod tests {
         let frame = Frame {
             time: now.unix_ms,
             processes: vec![ProcessFrame::new(body, &snapshot, now)],
+            left_out: 3,
             results: None,
         };
         let json = serde_json::to_value(&frame).expect("a frame is JSON");
         assert_eq!(json["time"], 5);
+        assert_eq!(json["left_out"], 3);
         assert!(json["results"].is_null());
         let process = &json["processes"][0];
         assert_eq!(process["id"], "1-10-0");

@@ -57,7 +57,9 @@ impl General {
             large: Large {
                 live: allocations.saturating_sub(gone),
                 live_bytes,
-                allocations_per_second: lately.and_then(|n| round(n as f64 / recent.elapsed.as_secs_f64())),
+                allocations_per_second: lately
+                    .zip(recent.elapsed)
+                    .and_then(|(n, span)| round(n as f64 / span.as_secs_f64())),
                 allocations,
                 reuses: total(Metric::LargeReuses),
                 direct_mappings: total(Metric::LargeDirectMappings),

@@ -79,7 +79,7 @@ pub(crate) fn grid(delta: &Delta, axes: &Axes) -> Grid {
     let lock_wait = sums(Metric::LockWait);
     let kept = sums(Metric::WalkBlocksKept);
     let in_vain = sums(Metric::WalkBlocksWasted);
-    let seconds = delta.elapsed.as_secs_f64();
+    let seconds = delta.elapsed.map(|elapsed| elapsed.as_secs_f64());
 
     let cells = |value: &dyn Fn(usize, usize) -> Option<f64>| -> Cells {
         (0..axes.classes.len())
@@ -87,9 +87,9 @@ pub(crate) fn grid(delta: &Delta, axes: &Axes) -> Grid {
             .collect()
     };
     Grid {
-        cas_failures_per_second: cells(&|c, s| Some(failures.at(c, s)? as f64 / seconds)),
+        cas_failures_per_second: cells(&|c, s| Some(failures.at(c, s)? as f64 / seconds?)),
         failures_per_attempt: cells(&|c, s| ratio(failures.at(c, s)?, attempts.at(c, s)?)),
-        lock_wait_ratio: cells(&|c, s| Some(lock_wait.at(c, s)? as f64 / 1e9 / seconds)),
+        lock_wait_ratio: cells(&|c, s| Some(lock_wait.at(c, s)? as f64 / 1e9 / seconds?)),
         walked_per_kept: cells(&|c, s| {
             let kept = kept.at(c, s)?;
             ratio(kept.wrapping_add(in_vain.at(c, s)?), kept)
@@ -149,7 +149,7 @@ mod tests {
         let schema = Arc::new(Schema::new(schema.labels, schema.families));
         let axes = Axes::of(&schema);
         assert_eq!(axes.classes.last().map(String::as_str), Some("65536"));
-        let delta = Delta { elapsed: Duration::from_secs(1), counts: Counts::zero(schema) };
+        let delta = Delta { elapsed: Some(Duration::from_secs(1)), counts: Counts::zero(schema) };
         let grid = grid(&delta, &axes);
         assert_eq!(grid.lock_wait_ratio[0][0], None);
         assert_eq!(grid.failures_per_attempt[3][3], None, "no attempts, no ratio");

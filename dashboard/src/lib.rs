@@ -12,6 +12,7 @@ mod frame;
 mod general;
 mod grid;
 mod history;
+mod listener;
 mod observer;
 mod results;
 mod retired;

@@ -7,6 +7,11 @@ use std::sync::Arc;
 
 use crate::schema::{Kind, Label, Metric, Op, Shape};
 
+/// Metrics that a schema has at most.
+pub(crate) const MAX_FAMILIES: usize = 1024;
+/// Values that a schema has at most: bounds the memory of whoever reads it.
+pub(crate) const MAX_VALUES: usize = 1 << 20;
+
 /// A label as the writer described it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelValues {
@@ -254,7 +259,8 @@ impl Counts {
     }
 
     /// Adds what another process of the same kind has counted. One whose writer counts other things (another version)
-    /// adds those metrics that both have, with the same labels.
+    /// adds those metrics that both have, with the same labels, and brings those that are new here; one that means something
+    /// else by a name is left out of that name.
     pub fn add(&mut self, other: &Counts) {
         if self.schema == other.schema {
             for (total, value) in self.values.iter_mut().zip(&other.values) {
@@ -262,6 +268,7 @@ impl Counts {
             }
             return;
         }
+        self.learn(&other.schema);
         let ours = Arc::clone(&self.schema);
         for family in &ours.families {
             let Some(theirs) = other.schema.families.iter().find(|f| ours.is_same(family, &other.schema, f))
@@ -273,6 +280,36 @@ impl Counts {
             for (total, value) in self.values[family.start..family.start + len].iter_mut().zip(added) {
                 *total = total.saturating_add(*value);
             }
+        }
+    }
+
+    /// Appends the metrics that only `other` has, as zeros; as many as a segment may have in all, lest versions without end
+    /// take memory without end.
+    fn learn(&mut self, other: &Schema) {
+        let mut labels = self.schema.labels.clone();
+        let mut families = self.schema.families.clone();
+        let mut len = self.schema.len;
+        for family in &other.families {
+            let span = other.span(family);
+            if families.len() >= MAX_FAMILIES || len + span > MAX_VALUES {
+                break;
+            }
+            if families.iter().any(|ours| ours.name == family.name) {
+                continue;
+            }
+            let mut place = |label: &LabelValues| {
+                labels.iter().position(|ours| ours == label).unwrap_or_else(|| {
+                    labels.push(label.clone());
+                    labels.len() - 1
+                })
+            };
+            let labels = family.labels.iter().map(|&l| place(&other.labels[l])).collect();
+            families.push(Family { labels, ..family.clone() });
+            len += span;
+        }
+        if families.len() > self.schema.families.len() {
+            self.schema = Arc::new(Schema::new(labels, families));
+            self.values.resize(self.schema.len, 0);
         }
     }
 
@@ -323,9 +360,74 @@ mod tests {
         let at = |metric| sum.values[own.family(metric).expect("own metric").start];
         assert_eq!(at(Metric::CasFailures), 3);
         assert_eq!((at(Metric::CasRetries), at(Metric::RingHits)), (1, 1), "what only one counts stays");
+        let novelty = sum.schema.families.last().expect("families");
+        assert_eq!(novelty.name, "stormglass_novelties_total", "and what only the other counts comes");
+        assert_eq!(sum.values[novelty.start], 2);
         other.values.fill(u64::MAX);
         sum.add(&other);
         assert_eq!(sum.values[own.family(Metric::LockSpins).expect("own metric").start], u64::MAX);
+    }
+
+    #[test]
+    fn the_order_of_versions_does_not_matter() {
+        let own = Schema::own();
+        let mut labels = own.labels.clone();
+        labels.insert(
+            0,
+            LabelValues { name: "weather".to_owned(), values: vec!["calm".into(), "storm".into()] },
+        );
+        let moved = |f: &Family| Family { labels: f.labels.iter().map(|l| l + 1).collect(), ..f.clone() };
+        let mut families: Vec<Family> = own.families.iter().map(moved).collect();
+        families.insert(
+            3,
+            Family { name: "stormglass_moods_total".to_owned(), labels: vec![1, 0], ..families[0].clone() },
+        );
+        let of = |schema: Schema, value: u64| {
+            let mut counts = Counts::zero(Arc::new(schema));
+            counts.values.fill(value);
+            counts
+        };
+        let (older, newer) = (of(own, 1), of(Schema::new(labels, families), 10));
+        let said = |first: &Counts, second: &Counts| {
+            let mut sum = first.clone();
+            sum.add(second);
+            sum.add(second);
+            let mut said = std::collections::BTreeMap::new();
+            for family in &sum.schema.families {
+                sum.each(family, |at, values| {
+                    let at: Vec<_> = family
+                        .labels
+                        .iter()
+                        .zip(at)
+                        .map(|(&l, &i)| {
+                            (sum.schema.labels[l].name.clone(), sum.schema.labels[l].values[i].clone())
+                        })
+                        .collect();
+                    said.insert((family.name.clone(), at), values.to_vec());
+                });
+            }
+            said
+        };
+        let (one, other) = (said(&older, &newer), said(&newer, &older));
+        assert!(one.keys().eq(other.keys()));
+        let mood = |said: &std::collections::BTreeMap<_, Vec<u64>>| {
+            said.iter()
+                .filter(|((name, _), _): &(&(String, _), _)| name.contains("moods"))
+                .map(|(_, v)| v[0])
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((mood(&one), mood(&other)), (vec![20; 14], vec![10; 14]));
+    }
+
+    #[test]
+    fn versions_without_end_take_no_memory_without_end() {
+        let own = Schema::own();
+        let mut sum = Counts::zero(Arc::new(own.clone()));
+        for version in 0..MAX_FAMILIES + 100 {
+            let family = Family { name: format!("stormglass_{version}_total"), ..own.families[0].clone() };
+            sum.add(&Counts::zero(Arc::new(Schema::new(own.labels.clone(), vec![family]))));
+        }
+        assert_eq!(sum.schema.families.len(), MAX_FAMILIES);
     }
 
     #[test]

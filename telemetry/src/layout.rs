@@ -5,7 +5,8 @@
 //! chunk: | owner words, one a slot, padded to a page | slots |
 //! ```
 //!
-//! Invariant: everything before chunk 0 is written before `ready` and never changes, but for the header's atomics. The
+//! Invariant: everything before chunk 0 is written before `ready` and never changes, but for the header's atomics; the magic
+//! is written after the rest of the header, so that half a header is nobody's. The
 //! file only ever grows, by whole chunks.
 
 use core::mem::size_of;
@@ -40,7 +41,8 @@ pub const INJECTED_BYTES: usize = 64;
 /// The start of a segment.
 #[repr(C)]
 pub(crate) struct Header {
-    pub(crate) magic: [u8; 8],
+    /// [`MAGIC`], once the rest of the header is written.
+    pub(crate) magic: AtomicU64,
     pub(crate) byte_order: u32,
     pub(crate) format: u32,
     /// 0 until everything else is written.
@@ -173,7 +175,7 @@ impl Header {
     pub(crate) fn new<const C: usize, const S: usize>(shape: Shape<'_>) -> Header {
         let chunk = Chunk::of::<C, S>();
         Header {
-            magic: MAGIC,
+            magic: AtomicU64::new(0),
             byte_order: BYTE_ORDER,
             format: FORMAT,
             ready: AtomicU32::new(0),

@@ -27,7 +27,7 @@ mod writer;
 
 pub use cell::Cell;
 pub use counts::{Counts, Family, HistogramCounts, LabelValues, Schema, Select};
-pub use directory::Directory;
+pub use directory::{Directory, Reaper};
 pub use error::{ClaimError, Problem, ReadError, WriteError};
 pub use histogram::{
     DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,
@@ -40,5 +40,5 @@ pub use schema::{
     ClassCounters, Descriptor, Kind, Label, Metric, Op, Scope, Shape, ShardCounters, TotalCounters, Unit,
 };
 pub use slot::SlotCounters;
-pub use snapshot::{Delta, Liveness, Process, Snapshot};
+pub use snapshot::{Delta, Held, Liveness, Process, Snapshot};
 pub use writer::{Identity, Slot, Writer};

@@ -2,7 +2,7 @@
 //! agree because they all call this.
 //!
 //! Invariant: a ratio without a denominator is `None`, never 0 or NaN; so is one of a metric that the writer does
-//! not have.
+//! not have, and a rate over a span of unknown length.
 
 use crate::counts::Select;
 use crate::schema::{Metric, Op};
@@ -57,8 +57,8 @@ impl Delta {
             let of = |op| self.counts.sum(metric, select.op(op));
             add(of(Op::Pop), of(Op::BatchPop))
         };
-        let seconds = self.elapsed.as_secs_f64();
-        let rate = |count: Option<u64>| count.map(|n| n as f64 / seconds);
+        let seconds = self.elapsed.map(|elapsed| elapsed.as_secs_f64());
+        let rate = |count: Option<u64>| Some(count? as f64 / seconds?);
 
         let attempts = sum(Metric::CasAttempts);
         let failures = sum(Metric::CasFailures);
@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn nothing_counted_is_no_ratio_and_a_rate_of_zero() {
-        let delta = Delta { elapsed: Duration::from_secs(1), counts: Counts::zero(Arc::new(Schema::own())) };
+        let delta =
+            Delta { elapsed: Some(Duration::from_secs(1)), counts: Counts::zero(Arc::new(Schema::own())) };
         let m = delta.measures(Select::ALL);
         assert_eq!(m.failures_per_attempt, None);
         assert_eq!(m.walked_per_kept, None);

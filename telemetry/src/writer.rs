@@ -19,8 +19,8 @@ use crate::directory::Directory;
 use crate::error::{ClaimError, WriteError};
 use crate::fork::{self, Mappings, Registered};
 use crate::layout::{
-    Chunk, DescriptorRecord, Header, LabelRecord, MAX_CHUNKS, SLOTS_OFFSET, chunks_offset, descriptor_record,
-    field, label_record,
+    Chunk, DescriptorRecord, Header, LabelRecord, MAGIC, MAX_CHUNKS, SLOTS_OFFSET, chunks_offset,
+    descriptor_record, field, label_record,
 };
 use crate::schema::{CLASSES, Label, SHARDS, Shape};
 use crate::slot::SlotCounters;
@@ -213,8 +213,8 @@ impl Mapped {
         };
         let (labels, descriptors) = (contents.labels_offset as usize, contents.descriptors_offset as usize);
         // SAFETY: the mapping is `head` bytes long, page-aligned and writable, and `head` covers the header, the label
-        // records and the descriptor records, each at a multiple of 8; the file is new and locked, and readers look at
-        // nothing before `ready`, so nobody else reads or writes these bytes.
+        // records and the descriptor records, each at a multiple of 8. No reference to it exists in this process yet. Other
+        // processes only read, and before `ready` nothing but the magic, which stays 0 meanwhile, and `ready`, which does too.
         unsafe {
             header.write(contents);
             for (i, &label) in Label::ALL.iter().enumerate() {
@@ -232,6 +232,8 @@ impl Mapped {
             }
         };
         let mapped = Mapped { path, file, header, chunk: layout, mappings };
+        // Release: whoever reads the magic from the file finds the header behind it.
+        mapped.header().magic.store(u64::from_ne_bytes(MAGIC), Ordering::Release);
         protocol::publish(&mapped.header().chunks, 1);
         protocol::publish(&mapped.header().ready, 1);
         Ok(mapped)
@@ -290,7 +292,9 @@ impl Drop for Mapped {
         if self.mappings.are_forked() || self.header().pid != std::process::id() {
             return;
         }
-        // The file stays, for a post-mortem. Let go of the lock by name: closing would leave it held while a child that this
+        // The file stays, for a post-mortem. If the death cannot be noted, the first reader notes it.
+        let _ = liveness::note_death(&self.file);
+        // Let go of the lock by name: closing would leave it held while a child that this
         // process is just starting has its copy of the descriptor, until the child's exec.
         let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
     }
@@ -342,7 +346,11 @@ impl<const C: usize, const S: usize> Deref for Slot<'_, C, S> {
 impl<const C: usize, const S: usize> Drop for Slot<'_, C, S> {
     fn drop(&mut self) {
         match self.home {
-            Home::Segment(owner) => protocol::release(owner),
+            Home::Segment(owner) => {
+                // The thread lived until now, from its rings perhaps: its last slow path may be long ago.
+                self.heartbeat.set(clock::monotonic());
+                protocol::release(owner);
+            }
             Home::Private => {
                 // SAFETY: `private` mapped exactly this, and no reference outlives the value.
                 let _ = unsafe {

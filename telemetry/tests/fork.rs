@@ -2,6 +2,7 @@
 #![cfg(not(loom))]
 
 use std::io::{Read as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stormglass_telemetry::{Directory, Identity, Liveness, Metric, Segment, Select, Writer};
@@ -87,7 +88,7 @@ fn a_child_that_drops_the_writer_leaves_its_parent_alive() {
     let said = in_child(|_| drop(inherited.take()));
     assert_eq!(said, "");
     assert_eq!(segment.liveness(), Liveness::Live);
-    assert_eq!(directory.reap(Duration::ZERO), 0);
+    assert_eq!(directory.reaper().expect("nobody else").reap(Duration::ZERO), 0);
     let slot = inherited.as_ref().expect("still ours").claim().expect("a slot");
     slot.classes[0].ring_hits.add(3);
     assert_eq!(hits(&segment), Some(3));
@@ -124,19 +125,19 @@ fn a_child_can_have_a_segment_of_its_own_and_children_with_theirs() {
     assert_eq!(directory.scan().expect("listed").len(), 2);
 }
 
+/// Ends the threads also if the test fails.
+struct Over<'a>(&'a AtomicBool);
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn forks_while_segments_come_grow_and_go_lose_nothing() {
-    use std::sync::atomic::{AtomicBool, Ordering};
     let (_dir, directory) = place();
     let steady = writer(&directory);
     let slot = steady.claim().expect("a slot");
-    /// Ends the threads also if the test fails.
-    struct Over<'a>(&'a AtomicBool);
-    impl Drop for Over<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..2)
@@ -146,7 +147,9 @@ fn forks_while_segments_come_grow_and_go_lose_nothing() {
                     while !over.load(Ordering::Relaxed) {
                         let writer = writer(&directory);
                         let slots: Vec<_> = (0..40).map(|_| writer.claim().expect("a slot")).collect();
-                        slots.iter().for_each(|slot| slot.classes[0].ring_hits.add(1));
+                        for slot in &slots {
+                            slot.classes[0].ring_hits.add(1);
+                        }
                         let segment = Segment::open(writer.path().expect("a path")).expect("readable");
                         assert_eq!(hits(&segment), Some(40));
                         std::fs::remove_file(segment.path()).expect("removed");
@@ -172,4 +175,29 @@ fn forks_while_segments_come_grow_and_go_lose_nothing() {
     });
     let segment = Segment::open(steady.path().expect("a path")).expect("readable");
     assert_eq!(hits(&segment), Some(100));
+}
+
+#[test]
+fn a_segment_with_classes_of_its_own_is_copied_whole() {
+    let (_dir, directory) = place();
+    let identity = Identity { strategy: "page", workload: "fork", ..Identity::default() };
+    let sizes: [u32; 64] = core::array::from_fn(|class| 16 * (class as u32 + 1));
+    let writer = Writer::<64, 1>::create_general(&directory, &identity, &sizes).expect("a segment");
+    let segment = Segment::open(writer.path().expect("a path")).expect("readable");
+    let slots: Vec<_> = (0..20).map(|_| writer.claim().expect("a slot")).collect();
+    for slot in &slots {
+        // The last class's shard is the end of a slot, and the last slots are in the second chunk.
+        slot.shard(63, 0).lock_hold.record(64);
+        slot.shard(63, 0).refills.add(7);
+    }
+    let before = std::fs::read(segment.path()).expect("readable");
+    let said = in_child(|out| {
+        for slot in &slots {
+            slot.shard(63, 0).refills.add(1);
+        }
+        let counted: u64 = slots.iter().map(|slot| slot.shard(63, 0).refills.get()).sum();
+        write!(out, "{counted}").expect("written");
+    });
+    assert_eq!(said, (20 * 8).to_string());
+    assert!(std::fs::read(segment.path()).expect("readable") == before, "not a byte of the file has changed");
 }

@@ -2,6 +2,10 @@
 #![allow(clippy::undocumented_unsafe_blocks, clippy::cast_possible_wrap)]
 
 mod check;
+#[allow(dead_code)]
+pub(crate) mod large;
+#[allow(dead_code)]
+pub(crate) mod limit;
 mod plain;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, Ordering};

@@ -13,7 +13,7 @@ use crate::report::Table;
 use crate::stats::{Interval, interval};
 
 /// Coverage below which an interval carries no verdict: five rounds have it, four do not.
-const LEAST_COVERAGE: f64 = 0.9;
+const LEAST_COVERAGE: f64 = crate::stats::EVIDENCE;
 
 /// What was found of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

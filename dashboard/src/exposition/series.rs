@@ -11,23 +11,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::proto::LabelPair;
-use stormglass_telemetry::{Counts, Liveness, Metric, Snapshot};
+use stormglass_telemetry::{Counts, Held, Liveness, Metric, Snapshot};
 
 use super::INJECTED_LABEL;
 use super::families::label;
 use crate::retired::{Group, Retired};
 
 /// Bytes of something; `None` where the writer does not count what that takes.
-type Bytes = fn(&Snapshot) -> Option<u64>;
+type Bytes = fn(&Held) -> Option<u64>;
 
 /// What a process holds, in bytes, by the metric that says so.
 pub(super) const HELD: [(Metric, Bytes); 6] = [
-    (Metric::LiveBytes, Snapshot::live_bytes),
-    (Metric::CachedBytes, Snapshot::cached_bytes),
-    (Metric::MappedBytes, Snapshot::mapped_bytes),
-    (Metric::PurgedBytes, Snapshot::purged_bytes),
-    (Metric::LargeLiveBytes, Snapshot::large_live_bytes),
-    (Metric::ResidentBytes, |snapshot| snapshot.resident_bytes),
+    (Metric::LiveBytes, |held| held.live_bytes),
+    (Metric::CachedBytes, |held| held.cached_bytes),
+    (Metric::MappedBytes, |held| held.mapped_bytes),
+    (Metric::PurgedBytes, |held| held.purged_bytes),
+    (Metric::LargeLiveBytes, |held| held.large_live_bytes),
+    (Metric::ResidentBytes, |held| held.resident_bytes),
 ];
 
 /// The processes of one group, added up.
@@ -52,13 +52,11 @@ pub(super) struct Series {
 
 impl Series {
     fn of(snapshot: &Snapshot) -> Series {
-        let live = snapshot.liveness == Liveness::Live;
-        // A dead process holds nothing, whatever its segment says: it may have been killed in mid-work.
-        let held = |bytes: Option<u64>| if live { bytes } else { bytes.map(|_| 0) };
+        let held = snapshot.held();
         Series {
-            live,
-            threads: if live { u64::from(snapshot.threads) } else { 0 },
-            held: HELD.map(|(_, bytes)| held(bytes(snapshot))),
+            live: snapshot.liveness == Liveness::Live,
+            threads: u64::from(held.threads),
+            held: HELD.map(|(_, bytes)| bytes(&held)),
             segment_bytes: snapshot.segment_bytes,
             threads_started: snapshot.threads_started,
             threads_dropped: snapshot.threads_dropped,
