@@ -18,13 +18,16 @@ fn checked() -> bool {
             fn getenv(name: *const core::ffi::c_char) -> *const core::ffi::c_char;
         }
         // SAFETY: stand-in.
-        let set = unsafe { { let v = getenv(c"STORMGLASS_CHECK".as_ptr()); !v.is_null() && *v == b'1' as i8 } };
-        if set {
-            check::turn_on();
-        }
+        let set = unsafe {
+            {
+                let v = getenv(c"STORMGLASS_CHECK".as_ptr());
+                !v.is_null() && *v == b'1' as i8
+            }
+        };
+        check::decide(set);
         CHECK.store(1, Ordering::Relaxed);
     }
-    check::on()
+    check::is_on()
 }
 
 #[used]
@@ -90,8 +93,16 @@ pub fn after_fork_in_child() {
 pub struct Stormglass;
 // SAFETY: a stand-in.
 unsafe impl core::alloc::GlobalAlloc for Stormglass {
-    unsafe fn alloc(&self, l: core::alloc::Layout) -> *mut u8 { allocate(l.size(), l.align()) }
-    unsafe fn alloc_zeroed(&self, l: core::alloc::Layout) -> *mut u8 { allocate_zeroed(l.size(), l.align()) }
-    unsafe fn dealloc(&self, p: *mut u8, _: core::alloc::Layout) { unsafe { free(p) } }
-    unsafe fn realloc(&self, p: *mut u8, l: core::alloc::Layout, n: usize) -> *mut u8 { unsafe { reallocate(p, n, l.align()) } }
+    unsafe fn alloc(&self, l: core::alloc::Layout) -> *mut u8 {
+        allocate(l.size(), l.align())
+    }
+    unsafe fn alloc_zeroed(&self, l: core::alloc::Layout) -> *mut u8 {
+        allocate_zeroed(l.size(), l.align())
+    }
+    unsafe fn dealloc(&self, p: *mut u8, _: core::alloc::Layout) {
+        unsafe { free(p) }
+    }
+    unsafe fn realloc(&self, p: *mut u8, l: core::alloc::Layout, n: usize) -> *mut u8 {
+        unsafe { reallocate(p, n, l.align()) }
+    }
 }

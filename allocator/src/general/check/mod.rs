@@ -1,8 +1,8 @@
 //! `STORMGLASS_CHECK=1`: misuse is found at the call that commits it, or as soon as the block is looked at again.
 //!
-//! A layer between the callers and the allocator: it asks for a little more than was asked of it, and lays a [`Seal`] behind
-//! the caller's bytes, out of line of nothing: what overruns a block runs into it. Invariant: *a block that a caller
-//! holds is sealed live; one that was freed is sealed freed* until the allocator gives it out again. So a free knows what it has:
+//! A layer between the callers and the allocator (plain.rs): it asks for a little more than was asked of it, and lays a [`Seal`]
+//! behind the caller's bytes, so that what overruns a block runs into it. Invariant: *a block that a caller holds is sealed
+//! live; one that was freed is sealed freed* until the allocator gives it out again. So a free knows what it has:
 //!
 //! ```text
 //!   [ the caller's bytes | canary                   | size, state ]
@@ -18,7 +18,7 @@ mod report;
 mod seal;
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::plain::{self, Place};
 use quarantine::{Entry, Quarantine};
@@ -33,20 +33,30 @@ const MOVED: usize = 64 << 10;
 /// What a block is filled with when it is freed: no address, no size, no text, and odd.
 const POISON: u8 = 0xDB;
 
-static ON: AtomicBool = AtomicBool::new(false);
+/// Blocks are not checked.
+const OFF: u8 = 0;
+/// Nobody knows yet: the loader allocates before the C library has an environment. Blocks are checked, so that all are sealed if
+/// they are to be; if not, those in quarantine then stay there.
+const UNDECIDED: u8 = 1;
+/// Blocks are checked.
+const ON: u8 = 2;
+
+static MODE: AtomicU8 = AtomicU8::new(UNDECIDED);
 static QUARANTINE: Quarantine = Quarantine::new();
 
-/// Whether blocks are checked.
+/// Whether calls come here.
 #[inline]
-pub(super) fn on() -> bool {
-    // Relaxed: set before there is a second thread, and before the first block that it is true of.
-    ON.load(Ordering::Relaxed)
+pub(super) fn is_on() -> bool {
+    // Relaxed: whoever gets a block from another thread gets with it what that thread saw, so a block that was not sealed is
+    // freed by one who sees that it was not.
+    MODE.load(Ordering::Relaxed) != OFF
 }
 
-/// From here on, blocks are checked. Once, before any block is given out that will be freed here.
-pub(super) fn turn_on() {
-    // Relaxed: as in `on`.
-    ON.store(true, Ordering::Relaxed);
+/// Says what the user wants, as soon as that is known. The first word counts.
+pub(super) fn decide(on: bool) {
+    let mode = if on { ON } else { OFF };
+    // Relaxed: as in `is_on`.
+    let _ = MODE.compare_exchange(UNDECIDED, mode, Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// As `general::allocate`.
@@ -131,18 +141,22 @@ pub(super) unsafe fn reallocate(block: NonNull<u8>, size: usize, align: usize) -
 
 /// The place of a block that a caller holds, whole; anything else ends the process.
 fn live(block: NonNull<u8>, call: &'static str) -> Place {
-    let Some(place) = plain::place(block) else { report::foreign(block, call) };
+    let Some(place) = plain::place(block) else {
+        if call == "free" {
+            // SAFETY: no live block: the allocator itself says what it takes it for, and ends the process.
+            unsafe { plain::free(block) };
+        }
+        report::foreign(block, call)
+    };
     if place.start != block {
         report(Finding::Interior(call), block, place);
     }
     let seal = Seal::of(place);
     match seal.state() {
         Some(State::Live) => {}
-        Some(State::Freed) => report(
-            if call == "free" { Finding::FreedTwice } else { Finding::UsedFreed(call) },
-            block,
-            place,
-        ),
+        Some(State::Freed) => {
+            report(if call == "free" { Finding::FreedTwice } else { Finding::UsedFreed(call) }, block, place)
+        }
         None => report(Finding::NoSeal(call), block, place),
     }
     if let Some(offset) = seal.first_overwritten() {
@@ -170,7 +184,8 @@ fn unspoilt(block: NonNull<u8>) {
 
 /// At the end of the process: looks at all that is in quarantine.
 pub(super) fn at_exit() {
-    if on() {
+    // A process that was never decided on is one without environment.
+    if MODE.load(Ordering::Relaxed) == ON {
         QUARANTINE.each(|entry| unspoilt(entry.block));
     }
 }
