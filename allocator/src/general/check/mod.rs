@@ -141,13 +141,7 @@ pub(super) unsafe fn reallocate(block: NonNull<u8>, size: usize, align: usize) -
 
 /// The place of a block that a caller holds, whole; anything else ends the process.
 fn live(block: NonNull<u8>, call: &'static str) -> Place {
-    let Some(place) = plain::place(block) else {
-        if call == "free" {
-            // SAFETY: no live block: the allocator itself says what it takes it for, and ends the process.
-            unsafe { plain::free(block) };
-        }
-        report::foreign(block, call)
-    };
+    let Some(place) = plain::place(block) else { report::foreign(block, call) };
     if place.start != block {
         report(Finding::Interior(call), block, place);
     }

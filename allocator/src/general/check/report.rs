@@ -25,7 +25,7 @@ pub(super) enum Finding {
 #[cold]
 pub(super) fn foreign(address: NonNull<u8>, call: &str) -> ! {
     misuse::end(format_args!(
-        "{call} of {address:p}, which was never given out (a foreign or stale pointer; thread {})",
+        "{call} of {address:p}, which is no block: never given out, or not any more (a foreign, interior or stale pointer; thread {})",
         thread()
     ))
 }
