@@ -80,6 +80,7 @@ metrics! {
         large_unmapped_bytes = LargeUnmappedBytes: Counter => Bytes, "Bytes of direct mappings that were unmapped.";
         large_purged_bytes = LargePurgedBytes: Counter => Bytes, "Bytes of free spans whose memory went back to the kernel.";
         large_retaken_bytes = LargeRetakenBytes: Counter => Bytes, "Bytes of spans taken into use again after they had gone back.";
+        large_lock_contended = LargeLockContended: Counter => Events, "Times that the lock over the blocks above the largest class was held by another thread.";
         purges = Purges: Counter => Events, "Times that a thread gave memory back to the kernel.";
         purge = Purge: Counter => Seconds, "Time that threads spent on giving memory back.";
         limit_refusals = LimitRefusals: Counter => Events, "Times that memory was not mapped because it would have passed the limit that the user set.";

@@ -1,243 +1,180 @@
-//! The stand-in itself.
-#![allow(clippy::all, clippy::pedantic, clippy::undocumented_unsafe_blocks)]
-use core::cell::UnsafeCell;
-use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+//! The allocator itself, behind the face: routes a size to its class's ring, or to the large blocks.
 
-const SPACE: usize = 1 << 38;
-const MAGIC: usize = 0x5354_4f52_4d47_4c41;
+use core::ptr::{NonNull, null_mut};
 
-#[repr(C, align(16))]
-struct Header {
-    magic: usize,
-    class: usize,
-    raw: usize,
-    live: usize,
-}
+use super::enter::with_heap;
+use super::large::Misuse;
+use super::process::{self, LARGE};
+use super::size_class::Class;
+use super::tls;
+use crate::misuse;
 
-struct State {
-    base: usize,
-    next: usize,
-    free: [usize; 48],
-}
-
-struct Global(UnsafeCell<State>);
-// SAFETY: reached only under LOCK.
-unsafe impl Sync for Global {}
-static STATE: Global = Global(UnsafeCell::new(State { base: 0, next: 0, free: [0; 48] }));
-static LOCK: AtomicBool = AtomicBool::new(false);
-static BASE: AtomicUsize = AtomicUsize::new(0);
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-static FREES: AtomicUsize = AtomicUsize::new(0);
-
-fn locked<T>(f: impl FnOnce(&mut State) -> T) -> T {
-    while LOCK.swap(true, Ordering::Acquire) {
-        std::thread::yield_now();
-    }
-    // SAFETY: the lock is held.
-    let result = f(unsafe { &mut *STATE.0.get() });
-    LOCK.store(false, Ordering::Release);
-    result
-}
-
-/// What is counted.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stats {
-    /// Bytes mapped.
-    pub mapped: usize,
-    /// Bytes with callers.
-    pub live: usize,
-    /// Allocations.
-    pub allocations: u64,
-    /// Frees.
-    pub frees: u64,
-}
-
-/// See the plan.
+/// A block at least `size` bytes long at a multiple of `align`; null on failure.
+#[inline]
 pub(super) fn allocate(size: usize, align: usize) -> *mut u8 {
-    raw_allocate(size, align)
+    let Some(class) = Class::of(size, align) else { return allocate_large(size, align, false) };
+    let heap = tls::get();
+    // SAFETY: this thread's own heap, which is not borrowed: nothing that borrows it allocates.
+    if tls::is_heap(heap)
+        && let Some(block) = unsafe { (*heap).take(class) }
+    {
+        return block.as_ptr();
+    }
+    allocate_slowly(class)
 }
 
-fn raw_allocate(size: usize, align: usize) -> *mut u8 {
-    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
-    let align = align.max(16);
-    let Some(need) = size.max(1).checked_add(align + 32 + 16) else { return core::ptr::null_mut() };
-    if need > SPACE / 4 {
-        return core::ptr::null_mut();
-    }
-    let class = need.next_power_of_two().trailing_zeros() as usize;
-    let raw = locked(|s| {
-        if s.base == 0 {
-            // SAFETY: a new mapping.
-            let p = unsafe {
-                mmap_anonymous(
-                    core::ptr::null_mut(),
-                    SPACE,
-                    ProtFlags::READ | ProtFlags::WRITE,
-                    MapFlags::PRIVATE | MapFlags::NORESERVE,
-                )
-            };
-            let Ok(p) = p else { return 0 };
-            s.base = p as usize;
-            s.next = s.base;
-            BASE.store(s.base, Ordering::Relaxed);
-        }
-        let head = s.free[class];
-        if head != 0 {
-            // SAFETY: a free block's first word links it.
-            s.free[class] = unsafe { *(head as *const usize) };
-            return head;
-        }
-        if s.next + (1 << class) > s.base + SPACE {
-            return 0;
-        }
-        let p = s.next;
-        s.next += 1 << class;
-        p
-    });
-    if raw == 0 {
-        return core::ptr::null_mut();
-    }
-    let block = (raw + 32).next_multiple_of(align);
-    // SAFETY: inside the block.
-    unsafe { *((block - 32) as *mut Header) = Header { magic: MAGIC ^ block, class, raw, live: 1 } };
-    LIVE.fetch_add(1 << class, Ordering::Relaxed);
-    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-    block as *mut u8
-}
-
-/// See the plan.
+/// As [`allocate`], all zeroes.
+#[inline]
 pub(super) fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
-    let p = allocate(size, align);
-    if !p.is_null() {
-        // SAFETY: just got.
-        unsafe { p.write_bytes(0, size) };
+    if Class::of(size, align).is_none() {
+        return allocate_large(size, align, true);
     }
-    p
+    let block = allocate(size, align);
+    if !block.is_null() {
+        // SAFETY: a new block of that many bytes.
+        unsafe { block.write_bytes(0, size) };
+    }
+    block
 }
 
-/// See check.
-#[derive(Clone, Copy)]
+/// Slow because pages are asked, perhaps the kernel.
+#[cold]
+fn allocate_slowly(class: Class) -> *mut u8 {
+    let Some(core) = process::core_or_start() else { return null_mut() };
+    let block = with_heap(core, |heap| heap.allocate_after_refill(class, core)).flatten();
+    block.map_or(null_mut(), NonNull::as_ptr)
+}
+
+#[cold]
+fn allocate_large(size: usize, align: usize, zeroed: bool) -> *mut u8 {
+    let Some(core) = process::core_or_start() else { return null_mut() };
+    let block = with_heap(core, |heap| {
+        heap.tick(core);
+        let block = LARGE.allocate(size, align, zeroed, &heap.counters().totals);
+        // What is free in pages may be what the limit lacks.
+        if block.is_none() && size <= isize::MAX as usize && heap.purge(core) {
+            return LARGE.allocate(size, align, zeroed, &heap.counters().totals);
+        }
+        block
+    });
+    block.flatten().map_or(null_mut(), NonNull::as_ptr)
+}
+
+/// Takes a block back.
+///
+/// # Safety
+/// It came from here and is not used any more.
+#[inline]
+pub(super) unsafe fn free(block: NonNull<u8>) {
+    let heap = tls::get();
+    // SAFETY: who has a heap has started the allocator; the heap is as in `allocate`.
+    if tls::is_heap(heap)
+        && let Some(class) = unsafe { process::ready() }.space.class_of(block)
+        && unsafe { (*heap).put(class, block) }
+    {
+        return;
+    }
+    // SAFETY: by contract.
+    unsafe { free_slowly(block) }
+}
+
+/// Slow because pages are told, or because it is no block of a class.
+///
+/// # Safety
+/// As for [`free`].
+#[cold]
+unsafe fn free_slowly(block: NonNull<u8>) {
+    let Some(core) = process::core() else { misuse::foreign(block) };
+    let done = if let Some(class) = core.space.class_of(block) {
+        with_heap(core, |heap| heap.free_after_spill(class, block, core))
+    } else {
+        if core.space.contains(block) {
+            misuse::foreign(block);
+        }
+        with_heap(core, |heap| {
+            heap.tick(core);
+            // SAFETY: by contract.
+            match unsafe { LARGE.free(block, &heap.counters().totals) } {
+                Ok(()) => {}
+                Err(Misuse::FreedTwice) => misuse::large_freed_twice(block),
+                Err(Misuse::Interior) => misuse::interior_large(block),
+                Err(Misuse::Foreign) => misuse::foreign(block),
+            }
+        })
+    };
+    // Without memory for any heap the block is lost: there is nowhere to note it.
+    let _ = done;
+}
+
+/// Makes a block one of `size` bytes; null on failure, and the old block stays.
+///
+/// # Safety
+/// `block` came from here, and is not used at its old place where the result is not null.
+pub(super) unsafe fn reallocate(block: NonNull<u8>, size: usize, align: usize) -> *mut u8 {
+    let Some(core) = process::core() else { misuse::foreign(block) };
+    // SAFETY: by contract.
+    let held = unsafe { usable_size(block) };
+    if core.space.class_of(block).is_some() {
+        // Where it is, unless that wastes more than half of it.
+        if size <= held && size >= held / 2 && block.addr().get().is_multiple_of(align) {
+            return block.as_ptr();
+        }
+    } else if Class::of(size, align).is_none() {
+        let resized = with_heap(core, |heap| {
+            heap.tick(core);
+            // SAFETY: by contract; `usable_size` has seen that it is a live large block.
+            unsafe { LARGE.reallocate(block, size, align, &heap.counters().totals) }
+        });
+        if let Some(Some(block)) = resized {
+            return block.as_ptr();
+        }
+    }
+    let new = allocate(size, align);
+    if !new.is_null() {
+        // SAFETY: both have that many bytes and are apart; by contract the old one is not used any more.
+        unsafe {
+            new.copy_from_nonoverlapping(block.as_ptr(), held.min(size));
+            free(block);
+        }
+    }
+    new
+}
+
+/// How many bytes a block has.
+///
+/// # Safety
+/// It came from here.
+pub(super) unsafe fn usable_size(block: NonNull<u8>) -> usize {
+    let Some(core) = process::core() else { misuse::foreign(block) };
+    match core.space.class_of(block) {
+        Some(class) => class.bytes(),
+        None => LARGE.size_of(block).unwrap_or_else(|| misuse::foreign(block)),
+    }
+}
+
+/// Where a block lies.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
+    /// Where it starts.
     pub(super) start: NonNull<u8>,
+    /// Its bytes.
     pub(super) usable: usize,
+    /// Block size of its class; its own size for a large block.
     pub(super) class: usize,
+    /// Where its page starts; its own start for a large block.
     pub(super) page: usize,
 }
-pub(super) fn place(block: NonNull<u8>) -> Option<Place> {
-    if !is_ours(block.as_ptr()) {
-        return None;
-    }
-    // SAFETY: mapped.
-    let mut at = block.addr().get() & !15;
-    for _ in 0..100_000 {
-        // SAFETY: in the space.
-        if at < BASE.load(Ordering::Relaxed) + 32 {
-            return None;
-        }
-        // SAFETY: stand-in.
-        let h = unsafe { &*((at - 32) as *const Header) };
-        if h.magic == MAGIC ^ at {
-            return Some(Place {
-                start: NonNull::new(at as *mut u8)?,
-                usable: h.raw + (1 << h.class) - at,
-                class: 1 << h.class,
-                page: h.raw,
-            });
-        }
-        at -= 16;
-    }
-    None
-}
 
-fn header(block: *mut u8) -> &'static mut Header {
-    let base = BASE.load(Ordering::Relaxed);
-    let a = block as usize;
-    if base == 0 || a < base + 32 || a >= base + SPACE || !a.is_multiple_of(16) {
-        crate::misuse::foreign(core::ptr::NonNull::new(block).expect("checked"));
-    }
-    // SAFETY: inside the space.
-    let h = unsafe { &mut *((a - 32) as *mut Header) };
-    if h.magic != MAGIC ^ a {
-        crate::misuse::foreign(core::ptr::NonNull::new(block).expect("checked"));
-    }
-    h
-}
-
-/// See the plan.
-///
-/// # Safety
-/// The block is the caller's.
-pub(super) unsafe fn free(block: NonNull<u8>) {
-    let block = block.as_ptr();
-    let h = header(block);
-    if h.live != 1 {
-        crate::misuse::freed_twice();
-    }
-    h.live = 0;
-    FREES.fetch_add(1, Ordering::Relaxed);
-    let (class, raw) = (h.class, h.raw);
-    LIVE.fetch_sub(1 << class, Ordering::Relaxed);
-    locked(|s| {
-        // SAFETY: ours now.
-        unsafe { *(raw as *mut usize) = s.free[class] };
-        s.free[class] = raw;
-    });
-}
-
-/// See the plan.
-///
-/// # Safety
-/// The block is the caller's.
-pub(super) unsafe fn usable_size(block: *mut u8) -> usize {
-    if block.is_null() {
-        return 0;
-    }
-    let h = header(block);
-    h.raw + (1 << h.class) - block as usize
-}
-
-/// See the plan.
-///
-/// # Safety
-/// The block is the caller's.
-pub(super) unsafe fn reallocate(block: NonNull<u8>, size: usize, align: usize) -> *mut u8 {
-    let block = block.as_ptr();
-    // SAFETY: by contract.
-    unsafe {
-        let has = usable_size(block);
-        if size <= has && size >= has / 4 {
-            return block;
-        }
-        let new = allocate(size, align);
-        if !new.is_null() {
-            new.copy_from_nonoverlapping(block, has.min(size));
-            free(NonNull::new_unchecked(block));
-        }
-        new
-    }
-}
-
-/// See the plan.
-pub fn is_ours(address: *const u8) -> bool {
-    let base = BASE.load(Ordering::Relaxed);
-    base != 0 && (base..base + SPACE).contains(&(address as usize))
-}
-/// See the plan.
-pub fn trim() -> bool {
-    false
-}
-/// See the plan.
-pub fn stats() -> Stats {
-    Stats {
-        mapped: locked(|s| s.next - s.base),
-        live: LIVE.load(Ordering::Relaxed),
-        allocations: ALLOCATIONS.load(Ordering::Relaxed) as u64,
-        frees: FREES.load(Ordering::Relaxed) as u64,
-    }
-}
-/// See the plan.
-pub fn segment_path(_room: &mut [u8]) -> Option<&[u8]> {
-    None
+/// The block that an address lies in, freed or not; none where no page and no large block is. Of a large block only the start
+/// is known.
+pub(super) fn place(address: NonNull<u8>) -> Option<Place> {
+    let core = process::core()?;
+    let Some(class) = core.space.class_of(address) else {
+        let usable = LARGE.size_of(address)?;
+        return Some(Place { start: address, usable, class: usable, page: address.addr().get() });
+    };
+    let spot = core.space.spot(address, class);
+    let start = core.space.address(spot.number(), class);
+    let page = start.addr().get() - spot.index * class.bytes();
+    (spot.index < class.blocks() as usize).then_some(Place { start, usable: class.bytes(), class: class.bytes(), page })
 }

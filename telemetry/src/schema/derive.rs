@@ -77,7 +77,7 @@ macro_rules! metrics {
 
         /// Counters of what has no class, and of what a whole process has once.
         #[repr(C, align(64))]
-        #[derive(Debug)]
+        #[derive(Debug, Default)]
         pub struct TotalCounters { $(#[doc = $th] pub $tf: field_type!($tk $tu),)* }
 
         /// Every metric that this build knows.

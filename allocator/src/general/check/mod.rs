@@ -176,8 +176,13 @@ fn unspoilt(block: NonNull<u8>) {
     }
 }
 
-/// At the end of the process: looks at all that is in quarantine.
-pub(super) fn at_exit() {
+/// At the end of the process, when it ends as it should: looks at all that is in quarantine. Not through `atexit`, which may
+/// allocate, and would have to be called before anything can be.
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static AT_EXIT: extern "C" fn() = at_exit;
+
+extern "C" fn at_exit() {
     // A process that was never decided on is one without environment.
     if MODE.load(Ordering::Relaxed) == ON {
         QUARANTINE.each(|entry| unspoilt(entry.block));

@@ -4,9 +4,9 @@
 //! what is live, as far as the kernel takes memory back. No thread of ours sees to the delay: whoever calls
 //! [`Large::purge`] does.
 
+use super::account::Account;
 use super::granule::PAGE;
 use super::spans::{Spans, Sweep};
-use super::totals::Account;
 use super::{Large, Totals};
 
 impl Large {

@@ -1,17 +1,17 @@
 //! Blocks that change their size: in place, or by moving their pages.
 //!
-//! In place while free granules follow. Otherwise a block that gets [`Bounds::leave`](super::Bounds) bytes or more leaves the reservation: its pages move
-//! (`MREMAP_DONTUNMAP`: the span stays mapped, empty, and is free), and from then on the kernel grows it. Invariant: whatever
-//! fails, the block is where it was, with its contents.
+//! In place while free granules follow. Otherwise a block that gets [`Bounds::leave`](super::Bounds) bytes or more leaves the
+//! reservation: its pages move (`MREMAP_DONTUNMAP`: the span stays mapped, empty, and is free), and from then on the kernel
+//! grows it. Invariant: whatever fails, the block is where it was, with its contents.
 //!
 //! What it costs, on Linux 6.18 and two processors, best of 15:
 //!
-//! | | copied to warm pages | copied to fresh pages | moved, in three calls |
+//! | | copied to warm pages | copied to fresh pages | moved, in four calls |
 //! |---|---|---|---|
-//! | 256 KiB | 2 us | 87 us | 7 us |
-//! | 1 MiB | 17 us | 309 us | 14 us |
-//! | 4 MiB | 63 us | 1263 us | 9 us |
-//! | 16 MiB | 566 us | 5374 us | 22 us |
+//! | 256 KiB | 2 us | 87 us | 11 us |
+//! | 1 MiB | 17 us | 309 us | 19 us |
+//! | 4 MiB | 63 us | 1263 us | 15 us |
+//! | 16 MiB | 566 us | 5374 us | 35 us |
 //!
 //! A program that grows such a block again and again finds warm spans, while a block that left has all its pages faulted in
 //! anew each time, because its mapping goes back to the kernel at its end. So it stays for longer than the columns say.
@@ -19,10 +19,10 @@
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
+use super::account::Account;
 use super::granule::{GRANULE, PAGE, pages_of};
 use super::reservation::Reservation;
 use super::spans::{Refusal, Sweep};
-use super::totals::Account;
 use super::{Large, Totals, direct};
 
 /// Up to this size and alignment a block is not large, and is better moved to where such blocks are.
@@ -122,7 +122,7 @@ impl Large {
             if let Err(why) = moved {
                 account.limit.give_back(len);
                 // Relaxed: as above.
-                self.copies.fetch_or(why == Unmoved::Refused, Ordering::Relaxed);
+                self.copies.fetch_or(why == Unmoved::Never, Ordering::Relaxed);
             }
             moved.ok()
         } else {
@@ -149,11 +149,12 @@ impl Large {
 /// Why pages were not moved. They are where they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unmoved {
-    /// There is no address space.
-    NoRoom,
-    /// The kernel cannot, or not these. The mapping that was to get them may be gone, and must be left alone: another thread's
-    /// may be there.
-    Refused,
+    /// These cannot be: there is no address space, or what has moved could not grow and was copied back, or the program has made
+    /// several mappings of them.
+    NotThese,
+    /// The kernel does not know how. The mapping that was to get them may be gone, and must be left alone: another thread's may be
+    /// there.
+    Never,
 }
 
 /// Moves the pages of a span to a mapping of `len` bytes of their own.
@@ -166,12 +167,15 @@ unsafe fn move_pages(
     granules: usize,
     len: usize,
 ) -> Result<NonNull<u8>, Unmoved> {
+    if !reservation.is_one_mapping(start, granules) {
+        return Err(Unmoved::NotThese);
+    }
     let had = granules * GRANULE;
     // Of the same length first: what is moved onto a part of a mapping stays a mapping of its own, and the block would be two.
-    let block = direct::map(had, PAGE, false).ok_or(Unmoved::NoRoom)?;
+    let block = direct::map(had, PAGE, false).ok_or(Unmoved::NotThese)?;
     // SAFETY: the caller's span, and a mapping that was made for it.
     if !unsafe { reservation.move_out(start, granules, block) } {
-        return Err(Unmoved::Refused);
+        return Err(Unmoved::Never);
     }
     // SAFETY: the kernel has just made this mapping for us, of this length.
     let grown = unsafe { direct::resize(block, had, len, true) };
@@ -183,5 +187,5 @@ unsafe fn move_pages(
             direct::unmap(block, had);
         }
     }
-    grown.ok_or(Unmoved::NoRoom)
+    grown.ok_or(Unmoved::NotThese)
 }

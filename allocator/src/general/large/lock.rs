@@ -18,7 +18,7 @@ const SLEEPERS: u32 = 2;
 const SPINS: u32 = 100;
 
 /// A value behind a lock.
-pub(super) struct ForkLock<T> {
+pub(crate) struct ForkLock<T> {
     state: Futex,
     value: UnsafeCell<T>,
 }
@@ -27,12 +27,12 @@ pub(super) struct ForkLock<T> {
 unsafe impl<T: Send> Sync for ForkLock<T> {}
 
 impl<T> ForkLock<T> {
-    pub(super) const fn new(value: T) -> ForkLock<T> {
+    pub(crate) const fn new(value: T) -> ForkLock<T> {
         ForkLock { state: Futex::new(FREE), value: UnsafeCell::new(value) }
     }
 
     /// Waits for the lock and runs `f` under it; a wait is counted in `waits`. `f` must not lock again.
-    pub(super) fn with<R>(&self, waits: Option<&Cell>, f: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn with<R>(&self, waits: Option<&Cell>, f: impl FnOnce(&mut T) -> R) -> R {
         if self.acquire()
             && let Some(waits) = waits
         {
@@ -46,20 +46,25 @@ impl<T> ForkLock<T> {
     }
 
     /// Takes the lock and keeps it, so that a fork finds the value whole and nobody inside.
-    pub(super) fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.acquire();
     }
 
     /// Ends a [`hold`](ForkLock::hold): in the parent, and in the child, whose copy of the lock its only thread holds.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         // Release: pairs with the Acquire of the next holder. In a child nobody sleeps, and the wake-up finds nobody.
         if self.state.swap(FREE, Ordering::Release) == SLEEPERS {
             self.state.wake_one();
         }
     }
 
+    /// The value, for who holds the lock by [`hold`](ForkLock::hold).
+    pub(crate) fn held(&self) -> *mut T {
+        self.value.get()
+    }
+
     /// The value itself, where nobody else can reach it.
-    pub(super) fn get_mut(&mut self) -> &mut T {
+    pub(crate) fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }
 

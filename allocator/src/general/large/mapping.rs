@@ -6,10 +6,10 @@
 
 use core::ptr::NonNull;
 
+use super::account::Account;
 use super::registry::Standing;
 use super::reservation::HUGE;
 use super::spans::Refusal;
-use super::totals::Account;
 use super::{Large, Misuse, direct};
 
 impl Large {

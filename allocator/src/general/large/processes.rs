@@ -106,6 +106,39 @@ fn under_a_limit_of_the_address_space_less_is_reserved_and_the_rest_is_found() {
 }
 
 #[test]
+fn a_block_that_has_left_and_cannot_grow_comes_back() {
+    if !is_child() {
+        return passes("a_block_that_has_left_and_cannot_grow_comes_back");
+    }
+    let (large, counters) = (large(Bounds { reserve: 256 * MIB, ..Bounds::DEFAULT }), Totals::default());
+    let block = large.allocate(5 * MIB, 16, false, &counters).expect("memory");
+    let wall = large.allocate(MIB, 16, false, &counters).expect("memory");
+    stamp(block, 5 * MIB);
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("procfs");
+    let mapped =
+        statm.split(' ').next().and_then(|pages| pages.parse::<u64>().ok()).expect("a number of pages");
+    let room = mapped * rustix::param::page_size() as u64 + 7 * MIB as u64;
+    let limit = Rlimit { current: Some(room), maximum: getrlimit(Resource::As).maximum };
+    setrlimit(Resource::As, limit).expect("a lower limit");
+    // SAFETY: it is live.
+    assert_eq!(unsafe { large.reallocate(block, 20 * MIB, 16, &counters) }, None);
+    assert!(!large.copies.load(Ordering::Relaxed), "the kernel did move it");
+    // SAFETY: it is live still.
+    let bytes = unsafe { core::slice::from_raw_parts(block.as_ptr(), 5 * MIB) };
+    assert!(bytes.iter().all(|&byte| byte == 0xA5));
+    assert_eq!((large.size_of(block), large.figures().mappings), (Some(5 * MIB), 0));
+    large.check();
+    // With a little more room it goes.
+    // SAFETY: it is live.
+    let moved = unsafe { large.reallocate(block, 6 * MIB, 16, &counters) };
+    assert_eq!(moved.and_then(|moved| large.size_of(moved)), Some(6 * MIB));
+    for block in [moved.unwrap_or(block), wall] {
+        give(&large, block);
+    }
+    large.check();
+}
+
+#[test]
 fn without_any_address_space_for_spans_there_are_mappings() {
     if !is_child() {
         return passes("without_any_address_space_for_spans_there_are_mappings");

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! | granules                     ......................... | records  ....... | memory .... |   one mapping
-//!   readable, writable  ^ frontier   not accessible          16 bytes each      1 byte each
+//!   readable, writable  ^ frontier   not accessible          16 bytes each      2 bytes each
 //! ```
 //!
 //! Invariants: below the frontier everything can be read and written, above it nothing, so that a wild pointer into it
-//! faults; the frontier only rises; the records and bytes of all granules below it can be used. The kernel sees two
+//! faults; the frontier only rises; the records and words of all granules below it can be used. The kernel sees two
 //! mappings, however many spans there are, and backs what is touched.
 
 use core::ffi::c_void;
@@ -42,7 +42,7 @@ pub(super) struct Reservation {
     described: AtomicUsize,
 }
 
-// SAFETY: the pointers never change after `reserve`; records and memory bytes are atomics, and a span's memory belongs to
+// SAFETY: the pointers never change after `reserve`; records and memory words are atomics, and a span's memory belongs to
 // whoever owns the span.
 unsafe impl Send for Reservation {}
 // SAFETY: as for `Send`.
@@ -257,12 +257,24 @@ impl Reservation {
         unsafe { rustix::mm::madvise(at, granules * GRANULE, Advice::LinuxDontNeed).is_ok() }
     }
 
-    /// Moves the memory of a span to `target`, a mapping of the same length, without a copy. The span stays mapped and reads as zeroes.
+    /// Whether a span is one mapping to the kernel, or part of one. It is not if the program has changed the protection or the fork
+    /// behaviour of a part. Only such a span is moved whole or not at all: newer kernels move several mappings in turn, and what a
+    /// failure leaves behind is in two places.
+    pub(super) fn is_one_mapping(&self, start: usize, granules: usize) -> bool {
+        let (at, len) = (self.address(start).as_ptr().cast(), granules * GRANULE);
+        // What follows is mapped, so this always fails; the kernel says first if the span is no part of one mapping (EFAULT), and only
+        // then that it cannot grow.
+        // SAFETY: nothing is moved without MAYMOVE, and nothing can be added.
+        let refused = unsafe { rustix::mm::mremap(at, len, len + GRANULE, MremapFlags::empty()) };
+        refused == Err(Errno::NOMEM)
+    }
+
+    /// Moves the memory of a span that [is one mapping](Reservation::is_one_mapping) to `target`, a mapping of the same length,
+    /// without a copy. The span stays mapped and reads as zeroes.
     ///
-    /// `false`, and the memory is where it was, where the kernel cannot (before Linux 5.7), or where the span is not one mapping to
-    /// it (the program has changed the protection or the fork behaviour of a part). The target is then either as it was or unmapped:
-    /// kernels differ. Without `MREMAP_DONTUNMAP` the span would be a hole for a moment, into which another thread's mapping may
-    /// fall: so without it nothing is moved.
+    /// `false`, and the memory is where it was, where the kernel cannot (before Linux 5.7). The target is then either as it was or
+    /// unmapped: kernels differ. Without `MREMAP_DONTUNMAP` the span would be a hole for a moment, into which another thread's mapping
+    /// may fall: so without it nothing is moved.
     ///
     /// # Safety
     /// The caller owns the span and the target, whose contents are lost.

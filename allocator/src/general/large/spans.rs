@@ -5,11 +5,11 @@
 
 use core::ops::Range;
 
+use super::account::Account;
 use super::bins::Bins;
 use super::granule::{GRANULE_PAGES, PAGE, granules_of, rounded};
 use super::record::{Age, Tag};
 use super::reservation::{HUGE, Reservation};
-use super::totals::Account;
 
 /// The frontier rises by this many granules at least (1 MiB), so that the kernel is not asked for each span.
 const FRONTIER_STEP: usize = 16;

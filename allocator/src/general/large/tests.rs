@@ -211,7 +211,7 @@ proptest! {
                 &counters.large_purged_bytes,
                 &counters.large_retaken_bytes,
             ]
-            .map(|cell| cell.get());
+            .map(stormglass_telemetry::Cell::get);
             prop_assert!(purged >= retaken);
             prop_assert_eq!(mapped + retaken - purged - unmapped, large.figures().mapped as u64);
             let live: usize = model.values().map(|known| known.len).sum();
@@ -364,6 +364,36 @@ fn a_block_that_outgrows_its_place_leaves_the_reservation_with_its_pages() {
     assert_eq!((shrunk, large.size_of(shrunk)), (further, Some(MIB)));
     assert!(has_stamp(shrunk, MIB, 4));
     for block in [wall, next, shrunk] {
+        large.give(block);
+    }
+    large.check();
+}
+
+#[test]
+fn what_the_kernel_will_not_move_stays_where_it_is() {
+    let (large, counters) = (large(ROOMY), Totals::default());
+    let block = large.take(5 * MIB);
+    let wall = large.take(MIB);
+    stamp(block, 5 * MIB, 3);
+    // From here on the span is two mappings to the kernel.
+    // SAFETY: inside the block; a child of this process would not have it, and there is none.
+    unsafe {
+        let inside = block.add(MIB).as_ptr().cast();
+        rustix::mm::madvise(inside, MIB, rustix::mm::Advice::LinuxDontFork).expect("advice that Linux knows");
+    }
+    assert_eq!(large.change(block, 9 * MIB), None);
+    assert!(has_stamp(block, 5 * MIB, 3));
+    assert_eq!(large.size_of(block), Some(5 * MIB));
+    large.check();
+    assert!(!large.copies.load(Ordering::Relaxed), "others may still be moved");
+    // Where the kernel does not know how.
+    large.copies.store(true, Ordering::Relaxed);
+    let other = large.take(5 * MIB);
+    let other_wall = large.take(MIB);
+    // SAFETY: it is live.
+    assert_eq!(unsafe { large.reallocate(other, 9 * MIB, 16, &counters) }, None);
+    assert_eq!(counters.large_moved.get(), 0);
+    for block in [block, wall, other, other_wall] {
         large.give(block);
     }
     large.check();
