@@ -68,5 +68,9 @@ fn a_program_finds_its_own_segment() {
     // Without, a normal end leaves nothing.
     let told = succeeds(&mut example.under());
     let path = told.lines().find_map(|line| line.strip_prefix("segment: ")).expect("a line");
-    assert!(path.ends_with(".seg") && !std::path::Path::new(path).exists(), "{told}");
+    assert!(
+        std::path::Path::new(path).extension().is_some_and(|e| e == "seg")
+            && !std::path::Path::new(path).exists(),
+        "{told}"
+    );
 }
