@@ -81,12 +81,17 @@ fn an_overrun_that_leaves_nothing_of_the_seal_is_found() {
 fn without_the_check_what_costs_nothing_is_found() {
     let program = Program::c("tests/c/misuse.c");
     for size in SIZES {
-        for kind in ["double-free", "foreign", "foreign-low", "foreign-high", "foreign-realloc", "interior"] {
+        for kind in
+            ["double-free", "foreign", "foreign-low", "foreign-high", "foreign-realloc", "interior"]
+        {
             let output = misuse(&program, kind, size, false);
             let said = said(&output);
             assert_eq!(output.status.signal(), Some(ABORT), "{kind} {size}: {} {said}", output.status);
             assert!(said.starts_with("stormglass: "), "{kind} {size}: {said}");
-            assert!(kind == "double-free" || said.contains(&address(&output)), "{kind} {size}: {said}");
+            assert!(
+                kind == "double-free" || said.contains(&address(&output)),
+                "{kind} {size}: {said}"
+            );
             assert_eq!(said.lines().count(), 1, "{kind} {size}: {said}");
         }
     }
