@@ -37,7 +37,8 @@ impl Futex {
     /// Wakes all of those who sleep.
     pub(crate) fn wake_all(&self) {
         // Cannot fail on a word of our own.
-        let _ = rustix::thread::futex::wake(&self.word, rustix::thread::futex::Flags::PRIVATE, i32::MAX as u32);
+        let _ =
+            rustix::thread::futex::wake(&self.word, rustix::thread::futex::Flags::PRIVATE, i32::MAX as u32);
     }
 
     /// Sleeps until woken, if the word has this value. May return early: the caller looks again.

@@ -20,9 +20,11 @@ fn collections_hold_what_was_put_in() {
         sorted.insert(i * 7 % 50_000, i.to_string());
     }
     assert_eq!(words.len(), 997);
-    assert!(words.iter().all(|(word, places)| {
-        places.iter().all(|place| *word == format!("word {}", place % 997))
-    }));
+    assert!(
+        words
+            .iter()
+            .all(|(word, places)| { places.iter().all(|place| *word == format!("word {}", place % 997)) })
+    );
     assert!(sorted.iter().all(|(key, value)| value.parse::<usize>().expect("a number") * 7 % 50_000 == *key));
     let text = String::from("ours");
     assert!(general::is_ours(text.as_ptr()));
@@ -66,7 +68,9 @@ fn programs_are_started_from_many_threads() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    for thread in threads {
+        thread.join().expect("no panic");
+    }
 }
 
 #[test]

@@ -16,7 +16,12 @@ use super::thread::Counters;
 unsafe trait Cells: Sized {
     fn cells(&self) -> &[Cell] {
         // SAFETY: the value is cells and nothing else, by the promise of the trait.
-        unsafe { core::slice::from_raw_parts(core::ptr::from_ref(self).cast(), size_of::<Self>() / size_of::<Cell>()) }
+        unsafe {
+            core::slice::from_raw_parts(
+                core::ptr::from_ref(self).cast(),
+                size_of::<Self>() / size_of::<Cell>(),
+            )
+        }
     }
 }
 

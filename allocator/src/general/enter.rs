@@ -51,20 +51,17 @@ fn enter(core: &'static Core) {
 fn occupy(core: &'static Core) -> Option<&'static Home> {
     let (slot, generation) = core.segment.claim(core)?;
     core.threads.with(None, |threads| {
-        let home: &'static Home = match NonNull::new(threads.vacant) {
-            Some(home) => {
-                // SAFETY: homes never go away.
-                let home: &'static Home = unsafe { home.as_ref() };
-                // Relaxed: under the lock.
-                threads.vacant = home.next_vacant.load(Ordering::Relaxed);
-                home
-            }
-            None => {
-                let home = Home::map()?;
-                home.next.store(threads.first, Ordering::Relaxed);
-                threads.first = core::ptr::from_ref(home).cast_mut();
-                home
-            }
+        let home: &'static Home = if let Some(home) = NonNull::new(threads.vacant) {
+            // SAFETY: homes never go away.
+            let home: &'static Home = unsafe { home.as_ref() };
+            // Relaxed: under the lock.
+            threads.vacant = home.next_vacant.load(Ordering::Relaxed);
+            home
+        } else {
+            let home = Home::map()?;
+            home.next.store(threads.first, Ordering::Relaxed);
+            threads.first = core::ptr::from_ref(home).cast_mut();
+            home
         };
         threads.living += 1;
         threads.started += 1;

@@ -12,7 +12,7 @@
 //! | size_class.rs | 40 classes from 16 bytes to 32 KiB |
 //! | space.rs | address space of the pages, given out and taken back |
 //! | thread.rs, enter.rs, tls.rs, exit.rs | what a thread has, how it comes by it, and how it ends |
-//! | process.rs, segment.rs, carry.rs | the one instance, its start, its counters |
+//! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
 //! | plain.rs | the ways of a block |
 //! | check/ | a layer between callers and plain.rs, where misuse is looked for |
@@ -32,6 +32,7 @@ mod check;
 mod enter;
 mod errno;
 mod exit;
+mod figures;
 mod fork;
 pub(crate) mod large;
 pub(crate) mod limit;

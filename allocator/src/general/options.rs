@@ -6,6 +6,7 @@
 use core::time::Duration;
 
 /// The user's wishes.
+#[allow(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     /// How long a page or span stays free before its memory goes back; none: for ever (`STORMGLASS_PURGE_MS`).
@@ -25,7 +26,7 @@ pub(crate) struct Options {
 impl Options {
     /// What holds if nothing is said.
     pub(crate) const DEFAULT: Options = Options {
-        purge: Some(Duration::from_millis(1000)),
+        purge: Some(Duration::from_secs(1)),
         limit: None,
         check: false,
         keep: false,
@@ -58,9 +59,9 @@ impl Options {
 /// The number at the start of a text, and what follows.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let value = text[..digits].iter().try_fold(0_u64, |value, &digit| {
-        value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })?;
+    let value = text[..digits]
+        .iter()
+        .try_fold(0_u64, |value, &digit| value.checked_mul(10)?.checked_add(u64::from(digit - b'0')))?;
     (digits > 0).then_some((value, &text[digits..]))
 }
 
@@ -102,10 +103,20 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_changes_nothing() {
-        for entry in ["LIMIT=", "LIMIT=x", "LIMIT=1T", "LIMIT=99999999999999999999", "LIMIT=99999999999G", "PURGE_MS=1s"] {
+        for entry in [
+            "LIMIT=",
+            "LIMIT=x",
+            "LIMIT=1T",
+            "LIMIT=99999999999999999999",
+            "LIMIT=99999999999G",
+            "PURGE_MS=1s",
+        ] {
             assert_eq!(read(&[&format!("STORMGLASS_{entry}")]), Options::DEFAULT, "{entry}");
         }
-        assert_eq!(read(&["", "=", "STORMGLASS_", "STORMGLASS_LIMIT", "xSTORMGLASS_LIMIT=1"]), Options::DEFAULT);
+        assert_eq!(
+            read(&["", "=", "STORMGLASS_", "STORMGLASS_LIMIT", "xSTORMGLASS_LIMIT=1"]),
+            Options::DEFAULT
+        );
     }
 
     proptest! {

@@ -14,11 +14,12 @@ use crate::misuse;
 pub(super) fn allocate(size: usize, align: usize) -> *mut u8 {
     let Some(class) = Class::of(size, align) else { return allocate_large(size, align, false) };
     let heap = tls::get();
-    // SAFETY: this thread's own heap, which is not borrowed: nothing that borrows it allocates.
-    if tls::is_heap(heap)
-        && let Some(block) = unsafe { (*heap).take(class) }
-    {
-        return block.as_ptr();
+    if tls::is_heap(heap) {
+        // SAFETY: this thread's own heap, which is not borrowed: nothing that borrows it allocates.
+        let heap = unsafe { &mut *heap };
+        if let Some(block) = heap.take(class) {
+            return block.as_ptr();
+        }
     }
     allocate_slowly(class)
 }
@@ -52,7 +53,7 @@ fn allocate_large(size: usize, align: usize, zeroed: bool) -> *mut u8 {
         heap.tick(core);
         let block = LARGE.allocate(size, align, zeroed, &heap.counters().totals);
         // What is free in pages may be what the limit lacks.
-        if block.is_none() && size <= isize::MAX as usize && heap.purge(core) {
+        if block.is_none() && isize::try_from(size).is_ok() && heap.purge(core) {
             return LARGE.allocate(size, align, zeroed, &heap.counters().totals);
         }
         block
@@ -67,12 +68,14 @@ fn allocate_large(size: usize, align: usize, zeroed: bool) -> *mut u8 {
 #[inline]
 pub(super) unsafe fn free(block: NonNull<u8>) {
     let heap = tls::get();
-    // SAFETY: who has a heap has started the allocator; the heap is as in `allocate`.
-    if tls::is_heap(heap)
-        && let Some(class) = unsafe { process::ready() }.space.class_of(block)
-        && unsafe { (*heap).put(class, block) }
-    {
-        return;
+    if tls::is_heap(heap) {
+        // SAFETY: who has a heap has started the allocator; the heap is as in `allocate`.
+        let (core, heap) = unsafe { (process::ready(), &mut *heap) };
+        if let Some(class) = core.space.class_of(block)
+            && heap.put(class, block)
+        {
+            return;
+        }
     }
     // SAFETY: by contract.
     unsafe { free_slowly(block) }
@@ -176,5 +179,10 @@ pub(super) fn place(address: NonNull<u8>) -> Option<Place> {
     let spot = core.space.spot(address, class);
     let start = core.space.address(spot.number(), class);
     let page = start.addr().get() - spot.index * class.bytes();
-    (spot.index < class.blocks() as usize).then_some(Place { start, usable: class.bytes(), class: class.bytes(), page })
+    (spot.index < class.blocks() as usize).then_some(Place {
+        start,
+        usable: class.bytes(),
+        class: class.bytes(),
+        page,
+    })
 }

@@ -19,6 +19,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use stormglass_telemetry::Writer;
 use stormglass_telemetry::clock::Clock;
 
+use super::figures::Sums;
 use super::large::lock::ForkLock;
 use super::large::{Bounds, Large};
 use super::limit::Limit;
@@ -26,7 +27,7 @@ use super::options::Options;
 use super::segment::Segment;
 use super::size_class::CLASSES;
 use super::space::Space;
-use super::thread::{Home, Sums};
+use super::thread::Home;
 use super::{check, errno, exit, fork};
 use crate::futex::Futex;
 use crate::page::{Pages, Records};

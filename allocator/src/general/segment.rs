@@ -128,7 +128,9 @@ fn create() -> Result<Writer<CLASSES, 1>, WriteError> {
     };
     let identity = Identity { strategy: "page", ..Identity::default() };
     match Writer::create_general(&directory, &identity, &CLASS_BYTES) {
-        Err(WriteError::Full { .. }) if directory.reaper().is_some_and(|reaper| reaper.reap(Duration::ZERO) > 0) => {
+        Err(WriteError::Full { .. })
+            if directory.reaper().is_some_and(|reaper| reaper.reap(Duration::ZERO) > 0) =>
+        {
             Writer::create_general(&directory, &identity, &CLASS_BYTES)
         }
         made => made,

@@ -425,7 +425,7 @@ mod tests {
                     }
                     None => prop_assert!(!out.is_empty()),
                 }
-                if out.len() % 3 == 0 {
+                if out.len().is_multiple_of(3) {
                     let (number, class) = out.swap_remove(which.index(out.len()));
                     space.give_back(number, class);
                 }

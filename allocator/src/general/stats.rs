@@ -3,9 +3,10 @@
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
+use super::figures::Sums;
 use super::process::{self, LARGE, LIMIT};
 use super::size_class::{CLASS_BYTES, CLASSES};
-use super::thread::{Home, Sums};
+use super::thread::Home;
 
 /// One class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -264,6 +264,8 @@ impl crate::exchange::Exchange for MidPages {
 
     fn retire(&self, held: &mut Self::Local, home: usize, sites: crate::site::Sites<'_>) {
         let classes: [_; stormglass_telemetry::schema::CLASSES] = crate::size_class::Class::EACH;
-        self.retire(held, |class| sites.at(crate::site::ShardId { class: classes[class], shard: home }).into());
+        self.retire(held, |class| {
+            sites.at(crate::site::ShardId { class: classes[class], shard: home }).into()
+        });
     }
 }

@@ -102,9 +102,16 @@ impl Thread {
 
     /// Lets all pages go whose blocks have all come back.
     fn release(&self) {
-        self.world.pages.release_held(self.class, &self.held, self.world.blocks, Rest::Any, self.tally(), |page| {
-            self.world.region.lock().expect("no panic").left.push(page);
-        });
+        self.world.pages.release_held(
+            self.class,
+            &self.held,
+            self.world.blocks,
+            Rest::Any,
+            self.tally(),
+            |page| {
+                self.world.region.lock().expect("no panic").left.push(page);
+            },
+        );
     }
 
     /// Blocks from wherever there are some, or from a fresh page.

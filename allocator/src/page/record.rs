@@ -19,7 +19,7 @@ use crate::sync::{AtomicU32, Ordering, Padded};
 use super::free_map::FreeMap;
 use super::idle::IdleStack;
 use super::page_heap::PageHeap;
-use super::pending::{Closed, Pending};
+use super::pending::Pending;
 use super::remote_map::RemoteMap;
 use super::table::{Table, Zeroed};
 
@@ -324,10 +324,11 @@ impl Records {
         loop {
             match record.heap() {
                 // Closed: the heap was merged, and since its closing was acquired, the record names a later heap.
-                Some(heap) => match self.heap(heap).pending().push(page, self, tally) {
-                    Ok(()) => return,
-                    Err(Closed) => {}
-                },
+                Some(heap) => {
+                    if let Ok(()) = self.heap(heap).pending().push(page, self, tally) {
+                        return;
+                    }
+                }
                 // All its blocks had come back, the last of them before they were announced, and the page has left.
                 None if record.remote().withdraw() => {}
                 None => return,
