@@ -22,7 +22,7 @@
 //! 2. *Block memory is never written here.* So a page that was given back and taken again reads as zeroes, and a program that
 //!    writes to freed memory spoils no list.
 //! 3. A page belongs to a page heap or to the space, and its memory goes back to the kernel on the way.
-//! 4. errno is never touched: system calls are made without the C library.
+//! 4. errno stays as it was: system calls are made without the C library, and what needs it runs under errno.rs.
 //!
 //! Memory goes back without a thread of its own: now and then a slow path looks for pages that have been free since
 //! the last look, of its own heap and of those that ended threads have left. A process that allocates nothing gives nothing back.
@@ -30,6 +30,7 @@
 mod carry;
 mod check;
 mod enter;
+mod errno;
 mod exit;
 mod figures;
 mod fork;

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use stormglass_telemetry::{Directory, Identity, WriteError, Writer};
 
+use super::errno;
 use super::process::{self, Core};
 use super::size_class::{CLASS_BYTES, CLASSES};
 use super::thread::{OwnSlot, ThreadHeap};
@@ -46,7 +47,7 @@ impl Segment {
     pub(super) fn settle(&self) {
         // Relaxed: a hint; the exchange below decides.
         if self.state.load(Ordering::Relaxed) == WANTED {
-            self.make();
+            errno::kept(|| self.make());
         }
     }
 

@@ -21,6 +21,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::plain::{self, Place};
+use super::process;
 use quarantine::{Entry, Quarantine};
 use report::{Finding, report};
 use seal::{Seal, State};
@@ -59,14 +60,31 @@ pub(super) fn decide(on: bool) {
     let _ = MODE.compare_exchange(UNDECIDED, mode, Ordering::Relaxed, Ordering::Relaxed);
 }
 
+/// Whether a block is to be sealed, asked where one is made: the first starts the allocator, which then knows.
+fn seals() -> bool {
+    // Relaxed: as in `is_on`.
+    if MODE.load(Ordering::Relaxed) == UNDECIDED {
+        process::core_or_start();
+    }
+    is_on()
+}
+
 /// As `general::allocate`.
+#[cold]
 pub(super) fn allocate(size: usize, align: usize) -> *mut u8 {
+    if !seals() {
+        return plain::allocate(size, align);
+    }
     let Some(bytes) = size.checked_add(Seal::ROOM) else { return core::ptr::null_mut() };
     sealed(plain::allocate(bytes, align), size)
 }
 
 /// As `general::allocate_zeroed`.
+#[cold]
 pub(super) fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
+    if !seals() {
+        return plain::allocate_zeroed(size, align);
+    }
     let Some(bytes) = size.checked_add(Seal::ROOM) else { return core::ptr::null_mut() };
     sealed(plain::allocate_zeroed(bytes, align), size)
 }
@@ -82,6 +100,7 @@ fn sealed(block: *mut u8, size: usize) -> *mut u8 {
 ///
 /// # Safety
 /// The block is not used any more.
+#[cold]
 pub(super) unsafe fn free(block: NonNull<u8>) {
     let place = live(block, "free");
     let seal = Seal::of(place);
