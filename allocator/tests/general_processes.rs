@@ -314,8 +314,16 @@ fn a_forked_child_has_a_segment_of_its_own_and_leaves_the_parents_counts_alone()
     if pid == 0 {
         give(fill(64, MIB));
         let mut room = [0; 4096];
+        if general::segment_path(&mut room).is_some() {
+            _exit(2);
+        }
+        // Children that live on get one.
+        thread::sleep(Duration::from_millis(150));
+        give(fill(64, MIB));
         let own = general::segment_path(&mut room).is_some_and(|path| path != parents.as_slice());
-        _exit(i32::from(!own));
+        let counted = segment().is_some_and(|own| frees(&own) > 30_000);
+        general::remove_segment();
+        _exit(i32::from(!(own && counted)));
     }
     assert_eq!(exit_status(pid), Some(0));
     assert!(frees(&open) < before + 1000, "the child's 16384 frees are not here");

@@ -135,6 +135,12 @@ pub fn segment_path(room: &mut [u8]) -> Option<&[u8]> {
     Some(room)
 }
 
+/// Removes the process's segment, unless `STORMGLASS_KEEP=1`: at a normal exit this happens by itself; for who ends the process
+/// without one (`_exit`).
+pub fn remove_segment() {
+    segment::remove();
+}
+
 /// Takes every lock of the allocator: the process is about to fork. Registered by itself; for who forks by other means.
 pub fn before_fork() {
     if let Some(core) = process::core() {
