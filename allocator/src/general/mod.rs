@@ -14,6 +14,7 @@
 //! | thread.rs, enter.rs, tls.rs, exit.rs | what a thread has, how it comes by it, and how it ends |
 //! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
+//! | mid.rs | another design of the mid pool for 2 to 32 KiB, if the user names one |
 //! | plain.rs | the ways of a block |
 //!
 //! Invariants, beyond those of the pages:
@@ -33,6 +34,7 @@ mod figures;
 mod fork;
 pub(crate) mod large;
 pub(crate) mod limit;
+mod mid;
 mod options;
 mod plain;
 mod process;
@@ -101,7 +103,9 @@ pub unsafe fn usable_size(block: *mut u8) -> usize {
 pub fn is_ours(address: *const u8) -> bool {
     let Some(address) = NonNull::new(address.cast_mut()) else { return false };
     process::core().is_some_and(|core| {
-        core.space.class_of(address).is_some() || process::LARGE.size_of(address).is_some()
+        core.space.class_of(address).is_some()
+            || mid::size_of(address).is_some()
+            || process::LARGE.size_of(address).is_some()
     })
 }
 

@@ -16,6 +16,7 @@ use std::path::Path;
 
 use stormglass_telemetry::{Directory, Identity, WriteError, Writer, clock};
 
+use super::mid;
 use super::process::{self, Core};
 use super::size_class::{CLASS_BYTES, CLASSES};
 use super::thread::{OwnSlot, ThreadHeap};
@@ -68,7 +69,8 @@ impl Segment {
             return;
         }
         let Some(options) = process::read_options() else { return };
-        match create() {
+        let directory = directory();
+        match create(&directory) {
             Ok(writer) => {
                 // Release: pairs with the Acquire in `writer`.
                 self.writer.store(Box::into_raw(Box::new(writer)), Ordering::Release);
@@ -80,6 +82,11 @@ impl Segment {
                 misuse::say(format_args!("this process runs uncounted: {error}"));
             }
             Err(_) => {}
+        }
+        if not_before == 0
+            && let Some(name) = variable(b"STORMGLASS_STRATEGY=")
+        {
+            mid::make(name, &directory);
         }
         self.state.store(SETTLED, Ordering::Relaxed);
     }
@@ -127,20 +134,26 @@ impl Segment {
     }
 }
 
-fn create() -> Result<Writer<CLASSES, 1>, WriteError> {
-    let named = process::environment()
-        .and_then(|mut entries| entries.find_map(|entry| entry.strip_prefix(b"STORMGLASS_DIR=")))
-        .filter(|directory| !directory.is_empty());
-    let directory = match named {
+/// What the environment says of a variable; none if it is not there or empty.
+fn variable(name_and_equals: &[u8]) -> Option<&'static [u8]> {
+    let value = process::environment()?.find_map(|entry| entry.strip_prefix(name_and_equals))?;
+    (!value.is_empty()).then_some(value)
+}
+
+fn directory() -> Directory {
+    match variable(b"STORMGLASS_DIR=") {
         Some(path) => Directory::at(Path::new(std::ffi::OsStr::from_bytes(path))),
         None => Directory::at(format!("/dev/shm/stormglass-{}", rustix::process::geteuid().as_raw())),
-    };
+    }
+}
+
+fn create(directory: &Directory) -> Result<Writer<CLASSES, 1>, WriteError> {
     let identity = Identity { strategy: "page", ..Identity::default() };
-    match Writer::create_general(&directory, &identity, &CLASS_BYTES) {
+    match Writer::create_general(directory, &identity, &CLASS_BYTES) {
         Err(WriteError::Full { .. })
             if directory.reaper().is_some_and(|reaper| reaper.reap(Duration::ZERO) > 0) =>
         {
-            Writer::create_general(&directory, &identity, &CLASS_BYTES)
+            Writer::create_general(directory, &identity, &CLASS_BYTES)
         }
         made => made,
     }
@@ -172,7 +185,8 @@ pub(super) fn remove() {
     if KEEP.load(Ordering::Relaxed) {
         return;
     }
-    if let Some(path) = process::core().and_then(|core| core.segment.path()) {
+    let own = process::core().and_then(|core| core.segment.path());
+    for path in [own, mid::path()].into_iter().flatten() {
         let _ = rustix::fs::unlink(path);
     }
 }
