@@ -91,7 +91,9 @@ static void threads(void) {
         if (i == 1000) before = resident();
     }
     long grown = resident() - before;
-    if (grown > 8 << 20) fprintf(stderr, "8000 threads left %ld bytes behind\n", grown);
+    // Freed blocks that the check keeps in quarantine, up to 64 MiB, are not left behind.
+    long allowed = (getenv("STORMGLASS_CHECK") ? 72L : 8L) << 20;
+    if (grown > allowed) fprintf(stderr, "8000 threads left %ld bytes behind\n", grown);
 }
 
 /* --- forks, while other threads are in the middle of it */
