@@ -197,7 +197,15 @@ static void descriptors(void) {
     close(0);
     churn(17, 100);
     EXPECT(open("/dev/null", O_RDONLY) == 0);
-    for (int i = 3; i < 1024; i++) EXPECT(close(i) == -1);
+    for (int i = 3; i < 1024; i++) {
+        /* Some may be open that were inherited. */
+        char name[64], target[4096];
+        snprintf(name, sizeof name, "/proc/self/fd/%d", i);
+        ssize_t length = readlink(name, target, sizeof target - 1);
+        target[length < 0 ? 0 : length] = 0;
+        EXPECT(!strstr(target, ".seg"));
+        close(i);
+    }
     pthread_t thread;
     EXPECT(pthread_create(&thread, NULL, in_child, NULL) == 0 && pthread_join(thread, NULL) == 0);
     EXPECT(open("/dev/null", O_RDONLY) == 3);
