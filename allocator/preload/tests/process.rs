@@ -29,6 +29,16 @@ fn libraries_come_and_go() {
 }
 
 #[test]
+fn descriptors_are_the_programs_alone() {
+    scene("descriptors");
+    // Without standard input from the start.
+    let program = Program::c("tests/c/process.c");
+    let mut shell = common::under("sh");
+    shell.args(["-c", "exec \"$0\" descriptors <&-"]).arg(program.path());
+    assert_eq!(succeeds(&mut shell), "all of it\n");
+}
+
+#[test]
 fn signals_come_at_any_time() {
     scene("interrupted");
 }

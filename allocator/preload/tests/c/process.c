@@ -1,6 +1,7 @@
 /* What happens around main: before it, after it, at the end of threads, in forks and in libraries that come and go. The
  * first argument names the scene. */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -191,6 +192,27 @@ static void interrupted(void) {
     ualarm(0, 0);
 }
 
+/* --- descriptors: a program counts on the lowest number that is free, and closes what it does not know */
+
+static void descriptors(void) {
+    churn(13, 100);
+    close(0);
+    churn(17, 100);
+    EXPECT(open("/dev/null", O_RDONLY) == 0);
+    for (int i = 3; i < 1024; i++) {
+        /* Some may be open that were inherited. */
+        char name[64], target[4096];
+        snprintf(name, sizeof name, "/proc/self/fd/%d", i);
+        ssize_t length = readlink(name, target, sizeof target - 1);
+        target[length < 0 ? 0 : length] = 0;
+        EXPECT(!strstr(target, ".seg"));
+        close(i);
+    }
+    pthread_t thread;
+    EXPECT(pthread_create(&thread, NULL, in_child, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    EXPECT(open("/dev/null", O_RDONLY) == 3);
+}
+
 /* --- the end of memory: an answer, and life after it */
 
 static void no_memory(void) {
@@ -226,6 +248,8 @@ int main(int argc, char **argv) {
         libraries();
     else if (!strcmp(argv[1], "interrupted"))
         interrupted();
+    else if (!strcmp(argv[1], "descriptors"))
+        descriptors();
     else if (!strcmp(argv[1], "no-memory"))
         no_memory();
     else
