@@ -58,7 +58,9 @@ pub(crate) fn say(what: core::fmt::Arguments<'_>) {
     let _ = rustix::io::write(rustix::stdio::stderr(), &line.bytes[..line.len]);
 }
 
-fn end(what: core::fmt::Arguments<'_>) -> ! {
+/// Ends the process with a message.
+#[cold]
+pub(crate) fn end(what: core::fmt::Arguments<'_>) -> ! {
     say(what);
     std::process::abort()
 }

@@ -11,6 +11,7 @@ mod interrupt;
 mod measure;
 mod output;
 mod report;
+mod run;
 mod serve;
 mod shared_memory;
 mod watch;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Some(Command::Watch(watch)) => watch::watch(&watch),
         Some(Command::Bench(bench)) => bench::bench(&bench),
         Some(Command::Report(report)) => report::report(&report),
+        Some(Command::Run(run)) => run::run(&run),
         Some(Command::Serve(serve)) => serve::serve(&serve),
         Some(Command::Measure(measure)) => measure::measure(&measure),
     };

@@ -1,7 +1,8 @@
 //! Whether the process behind a segment still lives.
 //!
-//! Invariant: a live writer holds an exclusive `flock` on its segment, from before the segment is ready until the kernel
-//! closes its files. A forked child inherits the lock without being the writer; therefore pid and start time must agree too,
+//! Invariant: a live writer holds an exclusive `flock` on its segment, from before the segment is ready until the last descriptor
+//! and the last mapping of the opened file are gone: the kernel lets go of such a lock with the open file, which a mapping
+//! keeps as a descriptor does. A forked child inherits the lock without being the writer; therefore pid and start time must agree too,
 //! where this process can see them, that is in the same pid namespace. Death is final, so what cannot be found out never
 //! counts as one: then the lock is believed.
 //!

@@ -7,7 +7,9 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
+use std::ffi::CString;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -49,11 +51,36 @@ pub struct Writer<const C: usize = CLASSES, const S: usize = SHARDS> {
 /// A segment that others can see.
 struct Mapped {
     path: PathBuf,
-    /// Holds the lock that says that the writer lives.
-    file: OwnedFd,
+    /// None where the writer counts for a whole program: that one may close whatever is open, and may count on a number that
+    /// is free, 0 before all. The lock that says that the writer lives is as good without: a mapping holds it too.
+    file: Option<OwnedFd>,
+    named: Named,
     header: NonNull<Header>,
     chunk: Chunk,
     mappings: Registered,
+}
+
+/// A file by its name, without an open descriptor.
+struct Named {
+    name: CString,
+    device: u64,
+    inode: u64,
+}
+
+impl Named {
+    fn of(file: &OwnedFd, path: &Path) -> Result<Named, Errno> {
+        let stat = rustix::fs::fstat(file)?;
+        let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
+        Ok(Named { name, device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    /// Opens the file again, if it still has its name. Takes nothing from the heap.
+    fn open(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::open(self.name.as_c_str(), flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&file)?;
+        if (stat.st_dev, stat.st_ino) == (self.device, self.inode) { Ok(file) } else { Err(Errno::STALE) }
+    }
 }
 
 // SAFETY: the header is written before `Mapped` exists and through atomics afterwards.
@@ -191,9 +218,10 @@ impl Mapped {
             })?;
             let header = map(&file, 0, head).map_err(|e| WriteError::system("map", &path, e))?;
             let chunk = map(&file, head, layout.bytes).map_err(|e| WriteError::system("map", &path, e))?;
-            Ok((header, chunk))
+            let named = Named::of(&file, &path).map_err(|e| WriteError::system("look at", &path, e))?;
+            Ok((header, chunk, named))
         })();
-        let (start, chunk) = match prepared {
+        let (start, chunk, named) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return Err((path, error)),
         };
@@ -231,7 +259,9 @@ impl Mapped {
                 return Err((path, error));
             }
         };
-        let mapped = Mapped { path, file, header, chunk: layout, mappings };
+        // The mid pool's writers end before their process does, and then let go of the lock by their descriptor.
+        let file = (!shape.totals).then_some(file);
+        let mapped = Mapped { path, file, named, header, chunk: layout, mappings };
         // Release: whoever reads the magic from the file finds the header behind it.
         mapped.header().magic.store(u64::from_ne_bytes(MAGIC), Ordering::Release);
         protocol::publish(&mapped.header().chunks, 1);
@@ -277,9 +307,19 @@ impl Mapped {
         }
         let bytes = self.chunk.bytes;
         let offset = chunks_offset() + count * bytes;
-        let allocated =
-            rustix::fs::fallocate(&self.file, FallocateFlags::empty(), offset as u64, bytes as u64);
-        let Ok(chunk) = allocated.and_then(|()| map(&self.file, offset, bytes)) else { return false };
+        let opened;
+        let file = match &self.file {
+            Some(file) => file,
+            None => match self.named.open() {
+                Ok(file) => {
+                    opened = file;
+                    &opened
+                }
+                Err(_) => return false,
+            },
+        };
+        let allocated = rustix::fs::fallocate(file, FallocateFlags::empty(), offset as u64, bytes as u64);
+        let Ok(chunk) = allocated.and_then(|()| map(file, offset, bytes)) else { return false };
         self.mappings.add(count, chunk, &locked);
         protocol::publish(&self.header().chunks, count as u32 + 1);
         true
@@ -292,11 +332,13 @@ impl Drop for Mapped {
         if self.mappings.are_forked() || self.header().pid != std::process::id() {
             return;
         }
+        // Without a descriptor the mappings, which go now, are what holds the lock.
+        let Some(file) = &self.file else { return };
         // The file stays, for a post-mortem. If the death cannot be noted, the first reader notes it.
-        let _ = liveness::note_death(&self.file);
+        let _ = liveness::note_death(file);
         // Let go of the lock by name: closing would leave it held while a child that this
         // process is just starting has its copy of the descriptor, until the child's exec.
-        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+        let _ = rustix::fs::flock(file, FlockOperation::Unlock);
     }
 }
 

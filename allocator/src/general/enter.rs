@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering;
 
 use super::process::Core;
 use super::thread::{Home, ThreadHeap};
-use super::{exit, tls};
+use super::{errno, exit, tls};
 
 /// Runs `f` on the calling thread's heap, or on the shared one. None where there is no memory for any.
 ///
@@ -44,7 +44,7 @@ pub(super) fn with_heap<R>(core: &'static Core, f: impl FnOnce(&mut ThreadHeap) 
 fn enter(core: &'static Core) {
     let Some(home) = occupy(core) else { return tls::set(tls::SHARES) };
     tls::set(home.heap());
-    exit::watch(home);
+    errno::kept(|| exit::watch(home));
 }
 
 /// A heap that begins: one that an ended thread has left, or a new one.

@@ -23,7 +23,7 @@ use core::sync::atomic::Ordering;
 
 use super::process::{Core, LARGE};
 use super::thread::{Home, ThreadHeap};
-use super::tls;
+use super::{check, tls};
 
 unsafe extern "C" {
     fn pthread_atfork(
@@ -59,6 +59,7 @@ fn survivors(shared: Option<&'static Home>) -> [*mut ThreadHeap; 2] {
 
 /// Waits until no thread is inside, and keeps them out.
 pub(super) fn before(core: &Core) {
+    check::before_fork();
     core.shared.hold();
     core.threads.hold();
     core.space.before_fork();
@@ -79,6 +80,7 @@ pub(super) fn after(core: &Core) {
     core.space.after_fork();
     core.threads.release();
     core.shared.release();
+    check::after_fork();
 }
 
 /// Makes the allocator the child's.

@@ -16,19 +16,22 @@
 //! | fork.rs | the child of a process with many threads |
 //! | mid.rs | another design of the mid pool for 2 to 32 KiB, if the user names one |
 //! | plain.rs | the ways of a block |
+//! | check/ | a layer between callers and plain.rs, where misuse is looked for |
 //!
 //! Invariants, beyond those of the pages:
 //! 1. *Nothing here allocates through itself* while it has a heap borrowed or a lock held.
 //! 2. *Block memory is never written here.* So a page that was given back and taken again reads as zeroes, and a program that
 //!    writes to freed memory spoils no list.
 //! 3. A page belongs to a page heap or to the space, and its memory goes back to the kernel on the way.
-//! 4. errno is never touched: system calls are made without the C library.
+//! 4. errno stays as it was: system calls are made without the C library, and what needs it runs under errno.rs.
 //!
 //! Memory goes back without a thread of its own: now and then a slow path looks for pages that have been free since
 //! the last look, of its own heap and of those that ended threads have left. A process that allocates nothing gives nothing back.
 
 mod carry;
+mod check;
 mod enter;
+mod errno;
 mod exit;
 mod figures;
 mod fork;
@@ -46,7 +49,7 @@ mod thread;
 mod tls;
 
 use core::alloc::{GlobalAlloc, Layout};
-use core::ptr::{NonNull, null_mut};
+use core::ptr::NonNull;
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
@@ -56,12 +59,18 @@ pub use stats::{ClassStats, Stats};
 /// memory is used up or a limit is reached.
 #[inline]
 pub fn allocate(size: usize, align: usize) -> *mut u8 {
+    if check::is_on() {
+        return check::allocate(size, align);
+    }
     plain::allocate(size, align)
 }
 
 /// As [`allocate`], all zeroes.
 #[inline]
 pub fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
+    if check::is_on() {
+        return check::allocate_zeroed(size, align);
+    }
     plain::allocate_zeroed(size, align)
 }
 
@@ -71,10 +80,9 @@ pub fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
 /// `block` came from here, was not freed since, and is not used any more.
 #[inline]
 pub unsafe fn free(block: *mut u8) {
-    if let Some(block) = NonNull::new(block) {
-        // SAFETY: by contract.
-        unsafe { plain::free(block) }
-    }
+    let Some(block) = NonNull::new(block) else { return };
+    // SAFETY: by contract.
+    unsafe { if check::is_on() { check::free(block) } else { plain::free(block) } }
 }
 
 /// Makes a block one of `size` bytes at a multiple of `align`, with its contents as far as both sizes go. Null on failure, and
@@ -84,6 +92,8 @@ pub unsafe fn free(block: *mut u8) {
 /// `block` came from here, was not freed since, and is not used any more where the result is not null.
 pub unsafe fn reallocate(block: *mut u8, size: usize, align: usize) -> *mut u8 {
     match NonNull::new(block) {
+        // SAFETY: by contract.
+        Some(block) if check::is_on() => unsafe { check::reallocate(block, size, align) },
         // SAFETY: by contract.
         Some(block) => unsafe { plain::reallocate(block, size, align) },
         None => allocate(size, align),
@@ -95,8 +105,12 @@ pub unsafe fn reallocate(block: *mut u8, size: usize, align: usize) -> *mut u8 {
 /// # Safety
 /// `block` came from here and was not freed since.
 pub unsafe fn usable_size(block: *mut u8) -> usize {
-    // SAFETY: by contract.
-    NonNull::new(block).map_or(0, |block| unsafe { plain::usable_size(block) })
+    match NonNull::new(block) {
+        Some(block) if check::is_on() => check::usable_size(block),
+        // SAFETY: by contract.
+        Some(block) => unsafe { plain::usable_size(block) },
+        None => 0,
+    }
 }
 
 /// Whether a block starts at this address that came from here, or an address of a page of blocks lies there.
@@ -201,8 +215,7 @@ unsafe impl GlobalAlloc for Stormglass {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let Some(block) = NonNull::new(block) else { return null_mut() };
         // SAFETY: by the trait's contract.
-        unsafe { plain::reallocate(block, size, layout.align()) }
+        unsafe { reallocate(block, size, layout.align()) }
     }
 }

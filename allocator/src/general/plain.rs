@@ -181,7 +181,6 @@ pub(super) unsafe fn usable_size(block: NonNull<u8>) -> usize {
 
 /// Where a block lies.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "for the layer that checks every call")]
 pub(super) struct Place {
     /// Where it starts.
     pub(super) start: NonNull<u8>,
@@ -195,7 +194,6 @@ pub(super) struct Place {
 
 /// The block that an address lies in, freed or not; none where no page and no large block is. Of a large block only the start
 /// is known.
-#[allow(dead_code, reason = "for the layer that checks every call")]
 pub(super) fn place(address: NonNull<u8>) -> Option<Place> {
     let core = process::core()?;
     let Some(class) = core.space.class_of(address) else {

@@ -28,7 +28,7 @@ use super::segment::Segment;
 use super::size_class::CLASSES;
 use super::space::Space;
 use super::thread::Home;
-use super::{exit, fork};
+use super::{check, errno, exit, fork};
 use crate::futex::Futex;
 use crate::page::{Pages, Records};
 
@@ -155,8 +155,10 @@ fn start() -> Option<&'static Core> {
     STATE.wake_all();
     let core = core()?;
     // From here on, allocations are served.
-    exit::install();
-    fork::install();
+    errno::kept(|| {
+        exit::install();
+        fork::install();
+    });
     Some(core)
 }
 
@@ -210,6 +212,7 @@ pub(super) fn environment() -> Option<impl Iterator<Item = &'static [u8]>> {
 pub(super) fn read_options() -> Option<Options> {
     let mut options = Options::DEFAULT;
     environment()?.for_each(|entry| options.read(entry));
+    check::decide(options.check);
     if let Some(limit) = options.limit {
         LIMIT.set(limit);
     }

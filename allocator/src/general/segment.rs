@@ -16,6 +16,7 @@ use std::path::Path;
 
 use stormglass_telemetry::{Directory, Identity, WriteError, Writer, clock};
 
+use super::errno;
 use super::mid;
 use super::process::{self, Core};
 use super::size_class::{CLASS_BYTES, CLASSES};
@@ -55,7 +56,7 @@ impl Segment {
     pub(super) fn settle(&self) {
         // Relaxed: a hint; the exchange below decides.
         if self.state.load(Ordering::Relaxed) == WANTED {
-            self.make();
+            errno::kept(|| self.make());
         }
     }
 

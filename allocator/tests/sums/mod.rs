@@ -261,10 +261,8 @@ fn own(strategy: StrategyId, at: Counts<'_>) {
         StrategyId::Page => {
             takes_no_lock();
             walks_nothing();
-            // So is the number of a heap that was merged, when another is founded on it; each merge adopts a heap.
-            let adopted = at.of(Metric::HeapsAdopted);
-            let taken = at.succeeded(Op::Pop);
-            assert!((adopted..=2 * adopted).contains(&taken), "a page heap is taken over by one CAS");
+            // One CAS takes an idle page heap over; others take the number of a heap that was merged, to found a new one.
+            assert!(at.succeeded(Op::Pop) >= at.of(Metric::HeapsAdopted));
         }
     }
 }
