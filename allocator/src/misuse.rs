@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 
 /// Text on the stack: no allocation, what does not fit is cut.
 struct Line {
-    bytes: [u8; 320],
+    bytes: [u8; 256],
     len: usize,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn large_freed_twice(address: NonNull<u8>) -> ! {
 
 /// Writes a line to standard error, without allocating.
 pub(crate) fn say(what: core::fmt::Arguments<'_>) {
-    let mut line = Line { bytes: [0; 320], len: 0 };
+    let mut line = Line { bytes: [0; 256], len: 0 };
     let _ = writeln!(line, "stormglass: {what}");
     // Nothing more can be done if standard error is closed.
     let _ = rustix::io::write(rustix::stdio::stderr(), &line.bytes[..line.len]);
