@@ -106,7 +106,8 @@ fn walk(m: &Measures) -> Option<Clause> {
 
 fn lock(m: &Measures) -> Option<Clause> {
     let contended = m.lock_contended_ratio?;
-    if contended < WAITING {
+    let short = m.lock_wait_ratio.is_none_or(|wait| wait < WAITING);
+    if contended < WAITING && short {
         let text = if contended == 0.0 {
             "never waited for a lock".to_owned()
         } else {

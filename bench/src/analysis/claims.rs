@@ -68,13 +68,22 @@ const LINES: &str = "Cache-line fills would take hardware counters, which are no
 /// What the slow path's time holds.
 const SPAN: &str = "Ticks are those of the time-stamp counter, not core cycles. The span is the whole slow path, refills and \
                     spills, over the number of refills: besides the batch pop it holds copying into the ring, the push of the \
-                    spill and whatever suspends the thread, so the criterion allows three times the paper's figure.";
+                    spill and whatever suspends the thread, so the criterion allows three times the paper's figure, and a longer \
+                    span refutes nothing.";
 /// What the designs without shards change besides the number of locks.
 const ONE_SHARD: &str = "Without shards no free is remote, and in larson many are: what is measured is that, and not the number of \
                          locks alone. With one thread, where no lock is contended, the difference shows what it is worth.";
+/// What pages change besides whose they are.
+const PAGES: &str = "Without shards every free goes into the freeing thread's ring, while the mutexes' frees of blocks of other \
+                     shards pass it by, and in larson those are many: the gain holds that too. The comparison with class-lock, \
+                     whose frees do the same, tells the two apart.";
+/// What hybrid and targeted are for, and what runs here.
+const SINGLES: &str = "Single blocks reach a shared list only when a thread ends, because a ring stands in front: what sets this \
+                       design apart hardly runs here.";
 /// What orderings can do on this kind of processor.
 const ORDERINGS: &str = "On x86-64 a CAS is a full barrier whatever its ordering says, and acquire loads and release stores are \
-                         plain moves: little is left to win there, more on aarch64.";
+                         plain moves: little is left to win there, more on aarch64. The paper would also relax the \
+                         updates of the non-empty mask; here all designs keep the mask's fence, which its proof needs.";
 
 /// The table.
 #[rustfmt::skip]
@@ -131,7 +140,7 @@ pub(super) static CLAIMS: &[Statement] = &[
     Statement { id: "cycles-ratio", phase: "7.1.1", title: "A batch of single pops costs one and a quarter to two and a half times one of one chain.",
         paper: "100 to 150 cycles against 60 to 80.",
         place: Place::Storm, quantity: ratio(Figure::SlowPath, "lockfree-single", "lockfree-walk"), range: Range::between(1.25, 2.5),
-        caveat: "What both spans hold besides the batch draws their ratio towards 1: the true one is at least as far from it." },
+        caveat: "What both spans hold besides the batch draws their ratio towards 1, so a ratio nearer to 1 than claimed refutes nothing." },
     // When.
     Statement { id: "locks-win", phase: "7.1", title: "Locks win where the critical section does significant work.",
         paper: "A mutex walks the chain once; lock-free walks it again. (It also says that lock-free wins under very high contention, of \
@@ -147,7 +156,8 @@ pub(super) static CLAIMS: &[Statement] = &[
     // What it proposes.
     Statement { id: "a1-walk", phase: "A1", title: "Walking once wastes fewer walked blocks.",
         paper: "Walk the chain once, before the CAS loop, with versioned pointers.",
-        place: Place::Storm, quantity: ratio(Figure::WalkedPerKept, "walk-once", "lockfree-walk"), range: SLOWER, caveat: "" },
+        place: Place::Storm, quantity: ratio(Figure::WalkedPerKept, "walk-once", "lockfree-walk"), range: SLOWER,
+        caveat: "Of walk-once, links that are read again to see that they still hold are not counted as walked." },
     Statement { id: "a1-walk-4t", phase: "A1", title: "Walking once is faster than walking inside the CAS loop.",
         paper: "High impact.",
         place: LARSON_4, quantity: speed("walk-once", "lockfree-walk"), range: FASTER, caveat: "" },
@@ -171,10 +181,10 @@ pub(super) static CLAIMS: &[Statement] = &[
         place: LARSON_4, quantity: speed("relaxed", "walk-once"), range: FASTER, caveat: ORDERINGS },
     Statement { id: "a3-4t", phase: "A3", title: "A mutex for batches mends the lock-free list.",
         paper: "CAS for single blocks, a mutex for batches: medium impact.",
-        place: LARSON_4, quantity: speed("hybrid", "lockfree-walk"), range: FASTER, caveat: "" },
+        place: LARSON_4, quantity: speed("hybrid", "lockfree-walk"), range: FASTER, caveat: SINGLES },
     Statement { id: "c-4t", phase: "C", title: "Lock-free only for remote frees and single blocks is the best of both.",
         paper: "Mutex batches; remote-free stacks and single pushes without locks.",
-        place: LARSON_4, quantity: speed("targeted", "mutex"), range: FASTER, caveat: "" },
+        place: LARSON_4, quantity: speed("targeted", "mutex"), range: FASTER, caveat: SINGLES },
     Statement { id: "b2-class", phase: "B2", title: "7 mutexes are faster than 56.",
         paper: "One lock a class, no shards, as an option.",
         place: LARSON_4, quantity: speed("class-lock", "mutex"), range: FASTER, caveat: ONE_SHARD },
@@ -183,8 +193,10 @@ pub(super) static CLAIMS: &[Statement] = &[
         place: LARSON_4, quantity: speed("global-lock", "mutex"), range: FASTER, caveat: ONE_SHARD },
     Statement { id: "b1-gain", phase: "B1, MF2", title: "Pages that belong to one thread are worth +50%.",
         paper: "13.78 to 20.7 M/s, +50%. The criterion is 40% or more.",
-        place: LARSON_4, quantity: speed("page", "mutex"), range: Range::above(1.4), caveat: "The mutexes measured here have a thread-local \
-        ring in front, so there is less sharing left to take away." },
+        place: LARSON_4, quantity: speed("page", "mutex"), range: Range::above(1.4), caveat: PAGES },
+    Statement { id: "b1-lock", phase: "B1, MF2", title: "Pages that belong to one thread are faster than one lock a class.",
+        paper: "The gain is taken to come from not sharing. Judged against a design that shares, and whose frees go into the ring too.",
+        place: LARSON_4, quantity: speed("page", "class-lock"), range: FASTER, caveat: "" },
     Statement { id: "b1-sharing", phase: "B1, MF2", title: "Sharing is the bottleneck, not the kind of lock: pages win in the storm.",
         paper: "Eliminate sharing: no mutex, no lock-free list, no contention.",
         place: Place::Storm, quantity: speed("page", "mutex"), range: FASTER, caveat: "" },
@@ -257,7 +269,10 @@ mod tests {
             let low = if s.range.low.is_finite() { s.range.low } else { low };
             let high = if s.range.high.is_finite() { s.range.high } else { high };
             let inside = f64::midpoint(low, high);
-            let outside = if s.range.low.is_finite() { s.range.low * 0.9 } else { s.range.high * 1.1 };
+            // A ratio of slow paths that is too near to 1 refutes nothing.
+            let diluted = matches!((s.quantity.figure, s.quantity.against), (Figure::SlowPath, Some(_)));
+            let below = s.range.low.is_finite() && !diluted;
+            let outside = if below { s.range.low * 0.9 } else { s.range.high * 1.1 };
             for (values, wanted) in [
                 ([inside; 5], Verdict::Confirmed),
                 ([outside; 5], Verdict::Refuted),

@@ -195,15 +195,15 @@ fn method(analysis: &Analysis) -> Vec<Block> {
         "Counts are read from shared memory at both ends of the timed part, as the sidecar reads them.",
     ];
     let biased = [
-        "The instrument: every design counts, at a cost of its own, and each slow path is timed. The costs are alike for all designs, \
-         so they draw ratios towards 1.",
+        "The instrument: every design counts, at a cost of its own, and each slow path is timed. A remote free counts more \
+         than a free into the ring, so designs with shards pay a little more in larson.",
         "Links of the shared lists lie outside user memory, a cache line each, so that a stale read is no data race. A walk touches as \
          many lines as the paper's did, but a block that is popped does not bring its own first line into the cache.",
         "A thread-local ring of 64 blocks stands in front, refilled 32 at a time. The lists see a small part of the operations, so a \
          difference between lists is diluted in larson, and by design not in the storm.",
         "A free of a block that another shard owns is pushed on that shard's remote-free stack, a CAS each, whichever the design. In \
          larson, whose blocks change hands, most frees may be such (see the tables), and that work hides the lists' differences. \
-         class-lock and global-lock have one shard a class and no remote frees.",
+         class-lock, global-lock and page have one shard a class: there every free goes into the freeing thread's ring.",
         "Heads carry a version against ABA, which the paper's did not: its lists could be corrupted and be fast at it.",
         "larson touches two bytes of each block, the storm none: neither says what caches do to a program's own data.",
         "A virtual machine shares its processor: a thread may be suspended at any instruction, by a neighbour that nobody sees here.",

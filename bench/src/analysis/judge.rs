@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::claims::Statement;
+use super::figures::Figure;
 use super::quiet;
 use super::record::Record;
 use super::words::{Unit, count, threads};
@@ -158,6 +159,18 @@ fn capital(sentence: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
+impl Statement {
+    /// Whether what the measure holds besides its subject can explain why the figure lies outside: a slow path is longer than
+    /// what happens in it, and a ratio of two slow paths nearer to 1 than that of their subjects.
+    fn is_excused(&self, interval: &Interval) -> bool {
+        match (self.quantity.figure, self.quantity.against) {
+            (Figure::SlowPath, None) => interval.low >= self.range.high,
+            (Figure::SlowPath, Some(_)) => interval.low < self.range.low,
+            _ => false,
+        }
+    }
+}
+
 /// Judges one statement.
 pub(super) fn judge(statement: &Statement, record: &Record) -> Claim {
     let unit = statement.quantity.unit();
@@ -174,7 +187,12 @@ pub(super) fn judge(statement: &Statement, record: &Record) -> Claim {
         }
         Ok(interval) => {
             let verdict = statement.range.judge(interval);
-            (verdict, reason(verdict, interval, unit, &criterion), unit.interval(interval))
+            if verdict == Verdict::Refuted && statement.is_excused(interval) {
+                let why = "The figure holds more than the claim is about, and errs on this side.".to_owned();
+                (Verdict::CannotTell, why, unit.interval(interval))
+            } else {
+                (verdict, reason(verdict, interval, unit, &criterion), unit.interval(interval))
+            }
         }
         Err(reason) => (Verdict::CannotTell, format!("{reason}."), "not measured".to_owned()),
     };
