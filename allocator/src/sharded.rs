@@ -66,10 +66,14 @@ impl<L: FreeList> Sharded<L> {
         let home_site = site_of(home);
         self.take_from(home_site, Patience::Wait, &mut batch);
         if batch.is_empty() {
-            self.steal(home, &mut batch, &site_of);
+            self.steal(home, Patience::Try, &mut batch, &site_of);
         }
         while batch.is_empty() {
-            let Some(page) = region.take_page(home) else { break };
+            let Some(page) = region.take_page(home) else {
+                // Before memory counts as used up, shards that were busy are waited for.
+                self.steal(home, Patience::Wait, &mut batch, &site_of);
+                break;
+            };
             home_site.counters.pages_mapped.add(1);
             home_site.counters.page_mapped_bytes.add(PAGE_BYTES as u64);
             self.add(page.into_chain(region.links()), Op::BatchPush, home_site);
@@ -127,11 +131,17 @@ impl<L: FreeList> Sharded<L> {
     }
 
     #[cold]
-    fn steal<'a>(&self, home: ShardId, batch: &mut Batch, site_of: &impl Fn(ShardId) -> Site<'a>) {
+    fn steal<'a>(
+        &self,
+        home: ShardId,
+        patience: Patience,
+        batch: &mut Batch,
+        site_of: &impl Fn(ShardId) -> Site<'a>,
+    ) {
         for shard in self.mask(home).others(home.shard, SHARDS) {
             let site = site_of(ShardId { shard, ..home });
             site.counters.steal_scans.add(1);
-            self.take_from(site, Patience::Try, batch);
+            self.take_from(site, patience, batch);
             if !batch.is_empty() {
                 site.counters.stolen_blocks.add(batch.len() as u64);
                 return;
