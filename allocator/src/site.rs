@@ -21,6 +21,7 @@ pub(crate) struct ShardId {
 /// What an operation on a shared list needs besides the list.
 #[derive(Clone, Copy)]
 pub(crate) struct Site<'a> {
+    #[cfg_attr(loom, allow(dead_code, reason = "the models have one shard"))]
     pub(crate) at: ShardId,
     pub(crate) links: &'a Links,
     /// The calling thread's own counters of this shard.

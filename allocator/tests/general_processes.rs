@@ -314,8 +314,16 @@ fn a_forked_child_has_a_segment_of_its_own_and_leaves_the_parents_counts_alone()
     if pid == 0 {
         give(fill(64, MIB));
         let mut room = [0; 4096];
+        if general::segment_path(&mut room).is_some() {
+            _exit(2);
+        }
+        // Children that live on get one.
+        thread::sleep(Duration::from_millis(150));
+        give(fill(64, MIB));
         let own = general::segment_path(&mut room).is_some_and(|path| path != parents.as_slice());
-        _exit(i32::from(!own));
+        let counted = segment().is_some_and(|own| frees(&own) > 30_000);
+        general::remove_segment();
+        _exit(i32::from(!(own && counted)));
     }
     assert_eq!(exit_status(pid), Some(0));
     assert!(frees(&open) < before + 1000, "the child's 16384 frees are not here");
@@ -338,6 +346,57 @@ fn a_process_that_can_make_no_segment_runs_and_says_why_only_if_asked() {
     give(fill(100, MIB));
     thread::spawn(|| give(fill(100, MIB))).join().expect("no panic");
     assert!(segment().is_none());
+}
+
+#[test]
+fn another_design_serves_mid_sizes_and_has_a_segment_of_its_own() {
+    let name = "another_design_serves_mid_sizes_and_has_a_segment_of_its_own";
+    if !is_child() {
+        for strategy in stormglass_allocator::StrategyId::ALL {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            let mut command = again(name);
+            command.env("STORMGLASS_DIR", dir.path().join("segments")).env("STORMGLASS_KEEP", "1");
+            passes(&command.env("STORMGLASS_STRATEGY", strategy.name()).output().expect("a child"));
+            let segments: Vec<_> = std::fs::read_dir(dir.path().join("segments")).expect("made").collect();
+            let expected = if strategy.name() == "page" { 1 } else { 2 };
+            assert_eq!(segments.len(), expected, "{strategy}");
+        }
+        let output = again(name).env("STORMGLASS_STRATEGY", "pgae").output().expect("a child");
+        passes(&output);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains("pgae") && said.contains("lockfree-walk") && said.contains("depot page"),
+            "{said}"
+        );
+        return;
+    }
+    for _ in 0..3 {
+        thread::scope(|scope| {
+            for size in [2000, 5000, 9000, 30_000] {
+                scope.spawn(move || give(fill(size, MIB)));
+            }
+        });
+    }
+    // Passed to another thread, grown and shrunk through the pool.
+    let blocks: Vec<usize> = fill(4000, MIB).into_iter().map(<*mut u8>::expose_provenance).collect();
+    let free = move || give(blocks.into_iter().map(core::ptr::with_exposed_provenance_mut).collect());
+    thread::spawn(free).join().expect("no panic");
+    let mut block = fill(100, 100)[0];
+    for size in [3000, 20_000, 50_000, 4000, 50] {
+        // SAFETY: a live block, used at its new place from now on.
+        unsafe {
+            block = general::reallocate(block, size, 16);
+            assert_eq!(block.read(), 0xA5);
+            assert!(general::usable_size(block) >= size && general::is_ours(block));
+        }
+    }
+    give(vec![block]);
+    let pid = fork();
+    if pid == 0 {
+        give(fill(5000, MIB));
+        _exit(0);
+    }
+    assert_eq!(exit_status(pid), Some(0));
 }
 
 /// Runs the test `name` in a process that is to abort, and returns what it said.

@@ -31,7 +31,7 @@ fn an_unknown_design_is_said_in_one_line_and_the_program_runs() {
     assert!(output.status.success(), "{}", said(&output));
     let said = said(&output);
     assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.starts_with("stormglass: ") && said.contains("`pages`"), "{said}");
+    assert!(said.starts_with("stormglass: ") && said.contains("=pages "), "{said}");
     for design in StrategyId::ALL {
         assert!(said.contains(design.name()), "{design}: {said}");
     }

@@ -85,6 +85,7 @@ pub(super) fn after(core: &Core) {
 
 /// Makes the allocator the child's.
 pub(super) fn after_in_child(core: &'static Core) {
+    super::mid::after_fork_in_child();
     let generation = core.segment.after_fork_in_child();
     // SAFETY: the locks are held, by this thread, the child's only one.
     let (shared, threads) = unsafe { (*core.shared.held(), &mut *core.threads.held()) };

@@ -14,6 +14,7 @@
 //! | thread.rs, enter.rs, tls.rs, exit.rs | what a thread has, how it comes by it, and how it ends |
 //! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
+//! | mid.rs | another design of the mid pool for 2 to 32 KiB, if the user names one |
 //! | plain.rs | the ways of a block |
 //! | check/ | a layer between callers and plain.rs, where misuse is looked for |
 //!
@@ -36,6 +37,7 @@ mod figures;
 mod fork;
 pub(crate) mod large;
 pub(crate) mod limit;
+mod mid;
 mod options;
 mod plain;
 mod process;
@@ -115,7 +117,9 @@ pub unsafe fn usable_size(block: *mut u8) -> usize {
 pub fn is_ours(address: *const u8) -> bool {
     let Some(address) = NonNull::new(address.cast_mut()) else { return false };
     process::core().is_some_and(|core| {
-        core.space.class_of(address).is_some() || process::LARGE.size_of(address).is_some()
+        core.space.class_of(address).is_some()
+            || mid::size_of(address).is_some()
+            || process::LARGE.size_of(address).is_some()
     })
 }
 
@@ -147,6 +151,12 @@ pub fn segment_path(room: &mut [u8]) -> Option<&[u8]> {
     let room = room.get_mut(..path.len())?;
     room.copy_from_slice(path);
     Some(room)
+}
+
+/// Removes the process's segment, unless `STORMGLASS_KEEP=1`: at a normal exit this happens by itself; for who ends the process
+/// without one (`_exit`).
+pub fn remove_segment() {
+    segment::remove();
 }
 
 /// Takes every lock of the allocator: the process is about to fork. Registered by itself; for who forks by other means.

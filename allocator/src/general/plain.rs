@@ -4,7 +4,8 @@ use core::ptr::{NonNull, null_mut};
 
 use super::enter::with_heap;
 use super::large::Misuse;
-use super::process::{self, LARGE};
+use super::mid;
+use super::process::{self, Core, LARGE};
 use super::size_class::Class;
 use super::tls;
 use crate::misuse;
@@ -21,7 +22,7 @@ pub(super) fn allocate(size: usize, align: usize) -> *mut u8 {
             return block.as_ptr();
         }
     }
-    allocate_slowly(class)
+    allocate_slowly(class, align)
 }
 
 /// As [`allocate`], all zeroes.
@@ -40,9 +41,13 @@ pub(super) fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
 
 /// Slow because pages are asked, perhaps the kernel.
 #[cold]
-fn allocate_slowly(class: Class) -> *mut u8 {
+fn allocate_slowly(class: Class, align: usize) -> *mut u8 {
     let Some(core) = process::core_or_start() else { return null_mut() };
-    let block = with_heap(core, |heap| heap.allocate_after_refill(class, core)).flatten();
+    let block = with_heap(core, |heap| match mid::serving(class, align) {
+        Some(pool) => heap.allocate_from(pool, class),
+        None => heap.allocate_after_refill(class, core),
+    });
+    let block = block.flatten();
     block.map_or(null_mut(), NonNull::as_ptr)
 }
 
@@ -94,6 +99,10 @@ unsafe fn free_slowly(block: NonNull<u8>) {
         if core.space.contains(block) {
             misuse::foreign(block);
         }
+        if mid::size_of(block).is_some() {
+            // SAFETY: by contract, a block of the pool.
+            return unsafe { free_to_pool(core, block) };
+        }
         with_heap(core, |heap| {
             heap.tick(core);
             // SAFETY: by contract.
@@ -109,6 +118,19 @@ unsafe fn free_slowly(block: NonNull<u8>) {
     let _ = done;
 }
 
+/// Slow because the short way knows only blocks of pages.
+///
+/// # Safety
+/// As for [`free`]; it is a block of the pool.
+unsafe fn free_to_pool(core: &'static Core, block: NonNull<u8>) {
+    if mid::takes_back()
+        && let Some(pool) = mid::pool()
+    {
+        // SAFETY: by contract. Without memory for any heap the block is lost.
+        let _ = with_heap(core, |heap| unsafe { heap.free_to(pool, block) });
+    }
+}
+
 /// Makes a block one of `size` bytes; null on failure, and the old block stays.
 ///
 /// # Safety
@@ -117,7 +139,7 @@ pub(super) unsafe fn reallocate(block: NonNull<u8>, size: usize, align: usize) -
     let Some(core) = process::core() else { misuse::foreign(block) };
     // SAFETY: by contract.
     let held = unsafe { usable_size(block) };
-    if core.space.class_of(block).is_some() {
+    if core.space.class_of(block).is_some() || mid::size_of(block).is_some() {
         // Where it is, unless that wastes more than half of it.
         if size <= held && size >= held / 2 && block.addr().get().is_multiple_of(align) {
             return block.as_ptr();
@@ -151,7 +173,9 @@ pub(super) unsafe fn usable_size(block: NonNull<u8>) -> usize {
     let Some(core) = process::core() else { misuse::foreign(block) };
     match core.space.class_of(block) {
         Some(class) => class.bytes(),
-        None => LARGE.size_of(block).unwrap_or_else(|| misuse::foreign(block)),
+        None => {
+            mid::size_of(block).or_else(|| LARGE.size_of(block)).unwrap_or_else(|| misuse::foreign(block))
+        }
     }
 }
 
@@ -173,7 +197,8 @@ pub(super) struct Place {
 pub(super) fn place(address: NonNull<u8>) -> Option<Place> {
     let core = process::core()?;
     let Some(class) = core.space.class_of(address) else {
-        let usable = LARGE.size_of(address)?;
+        // Of the pool, too, only the start of a block.
+        let usable = mid::size_of(address).or_else(|| LARGE.size_of(address))?;
         return Some(Place { start: address, usable, class: usable, page: address.addr().get() });
     };
     let spot = core.space.spot(address, class);

@@ -2,19 +2,22 @@
 //!
 //! A process begins with counters that nobody sees. The first slow path that finds an environment makes the segment, with the
 //! means of the standard library, which allocate: by then allocations are served, and the thread that makes it has borrowed no
-//! heap. Then each heap moves to a slot of the segment at its next slow path, and takes its counts along. A forked child
-//! begins anew.
+//! heap. Then each heap moves to a slot of the segment at its next slow path, and takes its counts along.
+//!
+//! A forked child begins anew, but not at once: most children soon become another program or end by `_exit`, and would leave
+//! a file behind each time. So a child makes its segment once it has lived for a while ([`CHILDHOOD`]); its counts come along then.
 //!
 //! Invariant: a heap's slot is of the generation that it remembers; generations only go up.
 
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use stormglass_telemetry::{Directory, Identity, WriteError, Writer};
+use stormglass_telemetry::{Directory, Identity, WriteError, Writer, clock};
 
 use super::errno;
+use super::mid;
 use super::process::{self, Core};
 use super::size_class::{CLASS_BYTES, CLASSES};
 use super::thread::{OwnSlot, ThreadHeap};
@@ -24,11 +27,16 @@ const WANTED: u8 = 0;
 const MAKING: u8 = 1;
 const SETTLED: u8 = 2;
 
+/// How long a forked child lives without a segment, in nanoseconds.
+const CHILDHOOD: u64 = 100_000_000;
+
 /// The segment of the process, or why there is none.
 pub(super) struct Segment {
     state: AtomicU8,
     /// What the last writer was made for: the heaps of a lower generation move.
     generation: AtomicU32,
+    /// Not before this moment of the monotonic clock; a fork sets it.
+    not_before: AtomicU64,
     /// Never dropped; null where there is none.
     writer: AtomicPtr<Writer<CLASSES, 1>>,
 }
@@ -38,6 +46,7 @@ impl Segment {
         Segment {
             state: AtomicU8::new(WANTED),
             generation: AtomicU32::new(0),
+            not_before: AtomicU64::new(0),
             writer: AtomicPtr::new(core::ptr::null_mut()),
         }
     }
@@ -53,25 +62,32 @@ impl Segment {
 
     #[cold]
     fn make(&self) {
+        let not_before = self.not_before.load(Ordering::Relaxed);
         if process::environment().is_none()
+            || (not_before > 0 && clock::monotonic() < not_before)
             || self.state.compare_exchange(WANTED, MAKING, Ordering::Relaxed, Ordering::Relaxed).is_err()
         {
             return;
         }
         let Some(options) = process::read_options() else { return };
-        match create() {
+        let directory = directory();
+        match create(&directory) {
             Ok(writer) => {
                 // Release: pairs with the Acquire in `writer`.
                 self.writer.store(Box::into_raw(Box::new(writer)), Ordering::Release);
                 self.generation.fetch_add(1, Ordering::Release);
-                if !options.keep {
-                    remove_at_exit();
-                }
+                KEEP.store(options.keep, Ordering::Relaxed);
+                remove_at_exit();
             }
             Err(error) if options.verbose => {
                 misuse::say(format_args!("this process runs uncounted: {error}"));
             }
             Err(_) => {}
+        }
+        if not_before == 0
+            && let Some(name) = variable(b"STORMGLASS_STRATEGY=")
+        {
+            mid::make(name, &directory);
         }
         self.state.store(SETTLED, Ordering::Relaxed);
     }
@@ -114,28 +130,38 @@ impl Segment {
     pub(super) fn after_fork_in_child(&self) -> u32 {
         self.writer.store(core::ptr::null_mut(), Ordering::Relaxed);
         self.state.store(WANTED, Ordering::Relaxed);
+        self.not_before.store(clock::monotonic() + CHILDHOOD, Ordering::Relaxed);
         self.generation.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
-fn create() -> Result<Writer<CLASSES, 1>, WriteError> {
-    let named = process::environment()
-        .and_then(|mut entries| entries.find_map(|entry| entry.strip_prefix(b"STORMGLASS_DIR=")))
-        .filter(|directory| !directory.is_empty());
-    let directory = match named {
+/// What the environment says of a variable; none if it is not there or empty.
+fn variable(name_and_equals: &[u8]) -> Option<&'static [u8]> {
+    let value = process::environment()?.find_map(|entry| entry.strip_prefix(name_and_equals))?;
+    (!value.is_empty()).then_some(value)
+}
+
+fn directory() -> Directory {
+    match variable(b"STORMGLASS_DIR=") {
         Some(path) => Directory::at(Path::new(std::ffi::OsStr::from_bytes(path))),
         None => Directory::at(format!("/dev/shm/stormglass-{}", rustix::process::geteuid().as_raw())),
-    };
+    }
+}
+
+fn create(directory: &Directory) -> Result<Writer<CLASSES, 1>, WriteError> {
     let identity = Identity { strategy: "page", ..Identity::default() };
-    match Writer::create_general(&directory, &identity, &CLASS_BYTES) {
+    match Writer::create_general(directory, &identity, &CLASS_BYTES) {
         Err(WriteError::Full { .. })
             if directory.reaper().is_some_and(|reaper| reaper.reap(Duration::ZERO) > 0) =>
         {
-            Writer::create_general(&directory, &identity, &CLASS_BYTES)
+            Writer::create_general(directory, &identity, &CLASS_BYTES)
         }
         made => made,
     }
 }
+
+/// Whether the file stays when the process ends.
+static KEEP: AtomicBool = AtomicBool::new(false);
 
 unsafe extern "C" {
     fn atexit(function: extern "C" fn()) -> core::ffi::c_int;
@@ -152,7 +178,16 @@ fn remove_at_exit() {
 }
 
 extern "C" fn ended() {
-    if let Some(path) = process::core().and_then(|core| core.segment.path()) {
+    remove();
+}
+
+/// Removes the file, unless the user wants it to stay.
+pub(super) fn remove() {
+    if KEEP.load(Ordering::Relaxed) {
+        return;
+    }
+    let own = process::core().and_then(|core| core.segment.path());
+    for path in [own, mid::path()].into_iter().flatten() {
         let _ = rustix::fs::unlink(path);
     }
 }

@@ -12,10 +12,13 @@ use rustix::mm::{MapFlags, ProtFlags};
 use stormglass_telemetry::{Slot, SlotCounters, clock};
 
 use super::figures::{Figures, Sums};
+use super::mid;
 use super::process::{self, Core, LARGE, LIMIT};
 use super::size_class::{CLASSES, Class};
+use crate::Pool;
 use crate::batch::Batch;
 use crate::block::{Block, FreshPage};
+use crate::heap::Heap;
 use crate::injection::Delay;
 use crate::misuse;
 use crate::page::{Held, Rest};
@@ -41,6 +44,8 @@ pub(super) struct ThreadHeap {
     looked: u64,
     held: Held<CLASSES>,
     slot: Option<OwnSlot>,
+    /// Its part of the pool that serves mid sizes, if one does.
+    mid: Option<Heap<'static>>,
     /// How many blocks the rings had when the process forked.
     at_fork: [u16; CLASSES],
     figures: &'static Figures,
@@ -64,13 +69,14 @@ impl Home {
         // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
         let memory = unsafe { rustix::mm::mmap_anonymous(null_mut(), size_of::<Home>(), flags.0, flags.1) };
         let home: NonNull<Home> = NonNull::new(memory.ok()?.cast())?;
-        // SAFETY: mapped, aligned to a page and long enough; never unmapped. Zeroes are a value of every field but these four
+        // SAFETY: mapped, aligned to a page and long enough; never unmapped. Zeroes are a value of every field but these five
         // (numbers, null pointers, atomics, rings of those), and these are written before there is a reference to the whole.
         unsafe {
             let heap = UnsafeCell::raw_get(&raw const (*home.as_ptr()).heap);
             (&raw mut (*heap).counters).write(NonNull::dangling());
             (&raw mut (*heap).held).write(Held::default());
             (&raw mut (*heap).slot).write(None);
+            (&raw mut (*heap).mid).write(None);
             (&raw mut (*heap).figures).write(&(*home.as_ptr()).figures);
             Some(home.as_ref())
         }
@@ -160,6 +166,29 @@ impl ThreadHeap {
         let block = ring.take_newest(counters);
         self.end_slow_path(class, start, core);
         block
+    }
+
+    /// A block of the pool that serves mid sizes.
+    pub(super) fn allocate_from(&mut self, pool: &'static Pool, class: Class) -> Option<NonNull<u8>> {
+        self.mid_heap(pool)?.alloc(class.bytes())
+    }
+
+    /// Takes a block of that pool back.
+    ///
+    /// # Safety
+    /// It is one, and not used any more.
+    pub(super) unsafe fn free_to(&mut self, pool: &'static Pool, block: NonNull<u8>) {
+        if let Some(heap) = self.mid_heap(pool) {
+            // SAFETY: by contract.
+            unsafe { heap.free(block) };
+        }
+    }
+
+    fn mid_heap(&mut self, pool: &'static Pool) -> Option<&mut Heap<'static>> {
+        if self.mid.is_none() {
+            self.mid = mid::heap(pool);
+        }
+        self.mid.as_mut()
     }
 
     fn refill(&mut self, class: Class, core: &Core) -> Batch {
@@ -291,6 +320,7 @@ impl ThreadHeap {
     /// Gives all blocks and pages to whoever comes next.
     pub(super) fn empty(&mut self, core: &Core) {
         self.spill_all(core);
+        self.mid = None;
         let counters = self.counters_apart();
         core.pages
             .retire(&mut self.held, |class| Tally { counters: counters.shard(class, 0), delay: Delay::NONE });
@@ -342,7 +372,8 @@ impl ThreadHeap {
     /// In the child: goes on in a slot of its own, and leaves the parent's alone.
     pub(super) fn after_fork_in_child(&mut self, slot: OwnSlot, generation: u32) {
         let lens = self.at_fork.map(usize::from);
-        // It is the parent's thread that has it.
+        // It is the parent's thread that has them.
+        core::mem::forget(self.mid.take());
         core::mem::forget(self.slot.take());
         let own = self.figures.own();
         self.go_on(slot, generation, &lens, &own);

@@ -6,8 +6,10 @@
 //! The models were tried against wrong versions of the code: a queue that is merged but not closed, a page whose blocks are
 //! taken before it is un-queued, or that is queued twice, a link that is read too late, a word that is taken by a load and a
 //! store, an idle stack without version, and the orderings of the queue, of `queued` and of the idle stack weakened one by
-//! one. They fail on each but two: where a load must stay before a later store (`announce` acquires what `take_all`
-//! releases), loom explores no other order. What callers write into blocks is not modelled.
+//! one; pages that leave without saying so or without being taken out of their map, a stack whose finder takes every page for
+//! its own, an announcement that is not taken back. They fail on each but two: where a load must stay before a later store
+//! (`announce` acquires what `take_all` releases), loom explores no other order. What callers write into blocks is not
+//! modelled.
 
 use loom::sync::Arc;
 use loom::sync::Mutex;
@@ -400,5 +402,72 @@ fn the_number_of_a_merged_heap_is_used_anew() {
         numbers.extend(of_other);
         numbers.extend(of_merging);
         all_there(numbers, world.all(4));
+    });
+}
+
+/// As above, while the heap that the page has left is looked through: whatever is found there of the page is not the finder's.
+#[test]
+fn a_page_that_left_is_not_taken_for_ones_own() {
+    check(2, || {
+        let world = World::new(2);
+        let mut first = Thread::of(&world);
+        let blocks = first.refill();
+        let late = Thread::of(&world);
+        let left = blocks[0];
+        let late = thread::spawn(move || late.spill(&[left]));
+        Thread::of(&world).spill(&blocks[1..]);
+        first.release();
+        let looks = thread::spawn(move || {
+            let found = first.refill_from(false);
+            (first, found)
+        });
+        let mut second = Thread::of_class(1, &world);
+        let anew = second.refill();
+        Thread::of_class(1, &world).spill(&anew);
+        let mut numbers = second.refill_from(false);
+        late.join().expect("no panic");
+        let (mut first, found) = looks.join().expect("no panic");
+        numbers.extend(found);
+        // What stands on the wrong stack is sent on when that is looked through.
+        numbers.extend(first.refill_all());
+        numbers.extend(second.refill_all());
+        let pages = world.region.lock().expect("no panic").fresh;
+        all_there(numbers, world.all(pages));
+    });
+}
+
+/// The heaps that nobody holds are looked through while one thread frees into them and another starts.
+#[test]
+fn idle_heaps_are_looked_through_while_others_free_and_adopt() {
+    check(2, || {
+        let world = World::new(1);
+        let (mut some, mut more) = (Thread::of(&world), Thread::of(&world));
+        let of_some = some.refill();
+        let of_more = more.refill();
+        some.end();
+        more.spill(&of_more);
+        more.end();
+        let freeing = Thread::of(&world);
+        let frees = thread::spawn(move || freeing.spill(&of_some));
+        let mut starting = Thread::of(&world);
+        let starts = thread::spawn(move || {
+            let numbers = starting.refill();
+            (starting, numbers)
+        });
+        let this = Thread::of(&world);
+        world.pages.release_idle(0, world.blocks, Rest::Any, this.tally(), |page| {
+            world.region.lock().expect("no panic").left.push(page);
+        });
+        frees.join().expect("no panic");
+        let (starting, mut numbers) = starts.join().expect("no panic");
+        assert!(!numbers.is_empty(), "there is always a page");
+        starting.end();
+        let mut last = Thread::of(&world);
+        // Pages that left are fresh ones.
+        let pages = world.region.lock().expect("no panic").fresh;
+        while numbers.len() < pages as usize {
+            numbers.extend(last.refill());
+        }
+        all_there(numbers, world.all(pages));
     });
 }
