@@ -88,7 +88,8 @@ fn file_of(function: *const c_void) -> Option<PathBuf> {
 #[repr(C)]
 #[derive(Default)]
 struct RUsage {
-    times: [c_long; 4],
+    user: [c_long; 2],
+    system: [c_long; 2],
     max_rss_kib: c_long,
     unused: [c_long; 3],
     minor_faults: c_long,
@@ -109,6 +110,8 @@ pub enum Whose {
 /// Resources used so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Used {
+    /// Time on processors, in microseconds.
+    pub(crate) cpu_micros: u64,
     pub(crate) minor_faults: u64,
     pub(crate) switches: u64,
     /// Of the largest child, or of this process; that of a process that it was before an `exec` counts too.
@@ -127,7 +130,9 @@ pub(crate) fn used(whose: Whose) -> Option<Used> {
         return None;
     }
     let count = |n: c_long| u64::try_from(n).unwrap_or(0);
+    let micros = |[seconds, micros]: [c_long; 2]| count(seconds) * 1_000_000 + count(micros);
     Some(Used {
+        cpu_micros: micros(usage.user) + micros(usage.system),
         minor_faults: count(usage.minor_faults),
         switches: count(usage.switches) + count(usage.forced_switches),
         peak_bytes: count(usage.max_rss_kib) * 1024,

@@ -85,7 +85,7 @@ mod tests {
         Children { program: "/bin/sh".into(), before }.launch(&request, &Stop::default())
     }
 
-    const LINE: &str = r#"{"ops":5,"seconds":2,"ops_per_second":2.5,"served_by":"$4","peak_bytes":1,"minor_faults":2,"switches":3,"others":null}"#;
+    const LINE: &str = r#"{"ops":5,"seconds":2,"ops_per_second":2.5,"cpu_seconds":1,"served_by":"$4","peak_bytes":1,"minor_faults":2,"switches":3,"others":null}"#;
 
     #[test]
     fn a_child_learns_what_is_to_serve_and_its_result_is_believed() {

@@ -27,6 +27,8 @@ pub struct Run {
     pub seconds: f64,
     /// Their quotient.
     pub ops_per_second: f64,
+    /// Time on processors in the timed part, over all threads, the kernel's for them included.
+    pub cpu_seconds: f64,
     /// The object that served.
     pub served_by: String,
     /// The most memory that the process had at once until the end of the timed part; of `startup`, a short process's.
@@ -37,6 +39,13 @@ pub struct Run {
     pub switches: u64,
     /// Share of the machine's time in the timed part that other programs took, 0 to 1; `None` if nobody knows.
     pub others: Option<f64>,
+}
+
+impl Run {
+    /// Allocations a second of processor time; `None` if the run was too short for the kernel's clock.
+    pub fn ops_per_cpu_second(&self) -> Option<f64> {
+        (self.cpu_seconds > 0.0).then(|| self.ops as f64 / self.cpu_seconds)
+    }
 }
 
 /// Why there is no result.
@@ -122,6 +131,7 @@ impl Watch {
             ops,
             seconds,
             ops_per_second: ops as f64 / seconds.max(1e-9),
+            cpu_seconds: more(|used| used.cpu_micros) as f64 / 1e6,
             served_by,
             peak_bytes: self.peak_bytes,
             minor_faults: more(|used| used.minor_faults),

@@ -1,7 +1,7 @@
 //! The report of a comparison as a page and as Markdown, from one document.
 
 use super::report::{Report, Table};
-use super::table::{best, best_title, busy, cells, mean, means_title, over_best_sentence};
+use super::table::{MEANS, best, best_title, busy, cells, heads, mean, means_title, over_best_sentence};
 use super::workload;
 use crate::analysis::chart::{self, Chart};
 use crate::analysis::document::{self, Block, Column, Document};
@@ -44,12 +44,7 @@ fn summary(report: &Report) -> Vec<Block> {
     let summary = &report.summary;
     let means = document::Table {
         caption: means_title(&report.baseline),
-        columns: vec![
-            Column::words("allocator"),
-            Column::numbers("speed"),
-            Column::numbers("peak memory"),
-            Column::numbers("tables"),
-        ],
+        columns: columns(MEANS.map(str::to_owned)),
         rows: summary.means.iter().map(|m| mean(m).to_vec()).collect(),
         notes: vec![
             "limit is no allocator but a bound: nothing comes back from other threads or goes to the kernel."
@@ -117,17 +112,17 @@ fn figures(table: &Table, baseline: &str) -> document::Table {
     ));
     document::Table {
         caption: table.place(),
-        columns: vec![
-            Column::words("allocator"),
-            Column::numbers("ops/s"),
-            Column::numbers(format!("change vs {baseline}")),
-            Column::numbers("peak memory"),
-            Column::numbers("page faults"),
-            Column::numbers("switches"),
-        ],
+        columns: columns(heads(baseline)),
         rows: table.rows.iter().map(|row| cells(row, baseline).to_vec()).collect(),
         notes,
     }
+}
+
+/// A column of words, then of numbers.
+fn columns<const N: usize>(heads: [String; N]) -> Vec<Column> {
+    let mut columns: Vec<Column> = heads.into_iter().map(Column::numbers).collect();
+    columns[0].align = document::Align::Left;
+    columns
 }
 
 fn method(report: &Report) -> Vec<Block> {

@@ -68,6 +68,10 @@ pub struct Row {
     pub ops_per_second: f64,
     /// Against the baseline, round by round; `None` for the baseline itself, and where no round has both.
     pub ratio: Option<Interval>,
+    /// Nanoseconds of processor time an allocation, its free and what the workload does with it; `None` if it is not known.
+    pub cpu_nanoseconds: Option<f64>,
+    /// Allocations a second of processor time against the baseline: what other programs took does not count in it.
+    pub cpu_ratio: Option<Interval>,
     /// Most resident memory at once, bytes.
     pub peak_bytes: f64,
     /// The same against the baseline's.
@@ -115,6 +119,9 @@ impl Row {
         }
     }
 }
+
+/// A figure of a run.
+type Figure = fn(&Run) -> Option<f64>;
 
 /// What has been measured so far.
 #[derive(Debug)]
@@ -198,28 +205,28 @@ impl<'p> Ledger<'p> {
 
     fn row(&self, bout: usize, contender: usize) -> Option<Row> {
         let runs = &self.runs[bout][contender];
-        let figure = |of: &dyn Fn(&Run) -> f64, contender: usize| -> Vec<Option<f64>> {
-            self.runs[bout][contender].iter().map(|run| run.as_ref().map(of)).collect()
+        let figure = |of: Figure, contender: usize| -> Vec<Option<f64>> {
+            self.runs[bout][contender].iter().map(|run| run.as_ref().and_then(of)).collect()
         };
-        let middle = |of: &dyn Fn(&Run) -> f64| {
-            median(&figure(of, contender).into_iter().flatten().collect::<Vec<_>>())
-        };
+        let middle = |of: Figure| median(&figure(of, contender).into_iter().flatten().collect::<Vec<_>>());
         let baseline = self.plan.baseline;
-        let ratio = |of: &dyn Fn(&Run) -> f64| {
+        let ratio = |of: Figure| {
             (contender != baseline)
                 .then(|| paired_ratios(&figure(of, contender), &figure(of, baseline)))
                 .and_then(|ratios| interval(&ratios))
         };
-        let speed = |run: &Run| run.ops_per_second;
-        let peak = |run: &Run| run.peak_bytes as f64;
+        let speed: Figure = |run| Some(run.ops_per_second);
+        let peak: Figure = |run| Some(run.peak_bytes as f64);
         Some(Row {
             allocator: self.plan.contenders[contender].name.clone(),
-            ops_per_second: middle(&speed)?,
-            ratio: ratio(&speed),
-            peak_bytes: middle(&peak)?,
-            peak_ratio: ratio(&peak),
-            minor_faults: middle(&|run| run.minor_faults as f64)?,
-            switches: middle(&|run| run.switches as f64)?,
+            ops_per_second: middle(speed)?,
+            ratio: ratio(speed),
+            cpu_nanoseconds: middle(|run| Some(1e9 / run.ops_per_cpu_second()?)),
+            cpu_ratio: ratio(Run::ops_per_cpu_second),
+            peak_bytes: middle(peak)?,
+            peak_ratio: ratio(peak),
+            minor_faults: middle(|run| Some(run.minor_faults as f64))?,
+            switches: middle(|run| Some(run.switches as f64))?,
             runs: runs.clone(),
         })
     }

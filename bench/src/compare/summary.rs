@@ -27,6 +27,8 @@ pub struct Mean {
     pub allocator: String,
     /// Geometric mean of its median ratios of speed to the baseline.
     pub speed: f64,
+    /// The same of its speed by processor time; `None` where that is not known.
+    pub cpu: Option<f64>,
     /// The same of its peak memory.
     pub peak: f64,
     /// Tables that it has a ratio in.
@@ -71,6 +73,7 @@ fn mean(name: &str, tables: &[Table]) -> Option<Mean> {
     Some(Mean {
         allocator: name.to_owned(),
         speed: geometric(&speeds)?,
+        cpu: geometric(&medians(&|row| row.cpu_ratio)),
         peak: geometric(&medians(&|row| row.peak_ratio))?,
         tables: speeds.len(),
     })

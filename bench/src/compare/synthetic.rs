@@ -32,6 +32,7 @@ pub(super) fn run(ops_per_second: f64, peak_bytes: u64) -> Run {
         ops: (ops_per_second * 0.4) as u64,
         seconds: 0.4,
         ops_per_second,
+        cpu_seconds: 0.5,
         served_by: "/lib/served.so".into(),
         peak_bytes,
         minor_faults: 1234,

@@ -25,6 +25,17 @@ pub fn render(report: &Report, colour: Colour) -> String {
     text
 }
 
+/// The columns of a table, the first of words.
+const COLUMNS: usize = 7;
+
+pub(super) fn heads(baseline: &str) -> [String; COLUMNS] {
+    let change = format!("change vs {baseline}");
+    ["allocator", "ops/s", &change, "CPU/op", "peak memory", "page faults", "switches"].map(str::to_owned)
+}
+
+/// The heads of the means.
+pub(super) const MEANS: [&str; 5] = ["allocator", "speed", "by CPU time", "peak memory", "tables"];
+
 /// The column of the comparison.
 const CHANGE: usize = 2;
 
@@ -35,15 +46,8 @@ fn render_table(text: &mut String, table: &Table, baseline: &str, colour: Colour
     if let Some(sentence) = busy(table) {
         let _ = writeln!(text, "{}", colour.paint(Paint::Worse, &sentence));
     }
-    let heads = [
-        "allocator".to_owned(),
-        "ops/s".to_owned(),
-        format!("change vs {baseline}"),
-        "peak memory".to_owned(),
-        "page faults".to_owned(),
-        "switches".to_owned(),
-    ];
-    let rows: Vec<[String; 6]> = table.rows.iter().map(|row| cells(row, baseline)).collect();
+    let heads = heads(baseline);
+    let rows: Vec<[String; COLUMNS]> = table.rows.iter().map(|row| cells(row, baseline)).collect();
     columns(text, &heads, &rows, 1, colour, |row, column| {
         if column == CHANGE { change_paint(table.rows[row].ratio.as_ref()) } else { Paint::None }
     });
@@ -56,12 +60,12 @@ fn render_table(text: &mut String, table: &Table, baseline: &str, colour: Colour
 pub(super) fn busy(table: &Table) -> Option<String> {
     let share = table.others.filter(|share| *share > quiet::MOST)?;
     Some(format!(
-        "THE MACHINE WAS BUSY: other programs took {:.0}% of its time meanwhile; measure again on a quiet machine",
+        "THE MACHINE WAS BUSY: other programs took {:.0}% of its time meanwhile; CPU/op suffers least, a quiet machine is better",
         share * 100.0
     ))
 }
 
-pub(super) fn cells(row: &Row, baseline: &str) -> [String; 6] {
+pub(super) fn cells(row: &Row, baseline: &str) -> [String; COLUMNS] {
     let change = match &row.ratio {
         Some(ratio) => change(ratio),
         None if row.allocator == baseline => "baseline".to_owned(),
@@ -71,10 +75,21 @@ pub(super) fn cells(row: &Row, baseline: &str) -> [String; 6] {
         row.allocator.clone(),
         rate(row.ops_per_second),
         change,
+        row.cpu_nanoseconds.map_or_else(|| "-".to_owned(), nanoseconds),
         mebibytes(row.peak_bytes),
         format!("{:.0}", row.minor_faults),
         format!("{:.0}", row.switches),
     ]
+}
+
+/// Three figures.
+fn nanoseconds(value: f64) -> String {
+    match value {
+        n if n < 9.995 => format!("{n:.2} ns"),
+        n if n < 99.95 => format!("{n:.1} ns"),
+        n if n < 9_999.5 => format!("{n:.0} ns"),
+        n => format!("{:.1} us", n / 1e3),
+    }
 }
 
 fn mebibytes(bytes: f64) -> String {
@@ -85,8 +100,8 @@ fn summary(text: &mut String, report: &Report, colour: Colour) {
     let summary = &report.summary;
     if !summary.means.is_empty() {
         let _ = writeln!(text, "{}", colour.paint(Paint::Head, &means_title(&report.baseline)));
-        let heads = ["allocator", "speed", "peak memory", "tables"].map(str::to_owned);
-        let rows: Vec<[String; 4]> = summary.means.iter().map(mean).collect();
+        let heads = MEANS.map(str::to_owned);
+        let rows: Vec<[String; MEANS.len()]> = summary.means.iter().map(mean).collect();
         columns(text, &heads, &rows, 1, colour, |_, _| Paint::None);
         text.push('\n');
     }
@@ -118,10 +133,11 @@ pub(super) fn over_best_sentence(baseline: &str, over_best: f64) -> String {
     )
 }
 
-pub(super) fn mean(mean: &Mean) -> [String; 4] {
+pub(super) fn mean(mean: &Mean) -> [String; MEANS.len()] {
     [
         mean.allocator.clone(),
         format!("{:.3}x", mean.speed),
+        mean.cpu.map_or_else(|| "-".to_owned(), |cpu| format!("{cpu:.3}x")),
         format!("{:.2}x", mean.peak),
         mean.tables.to_string(),
     ]
