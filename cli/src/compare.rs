@@ -140,6 +140,11 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<ExitCode, Failure> {
 }
 
 fn announce(plan: &Plan) {
+    if cfg!(debug_assertions) {
+        output::tell(
+            "stormglass: this is a debug build, and its figures mean nothing: take `cargo build --release`",
+        );
+    }
     let runs = plan.steps().len();
     let time = Duration::from_secs_f64(plan.seconds() + BESIDE * runs as f64);
     let names: Vec<_> = plan.contenders.iter().map(|contender| contender.name.as_str()).collect();

@@ -43,7 +43,7 @@ impl Children {
         // What this process itself was started under is no contender's business.
         match &request.serving {
             Serving::Library(path) => command.env(PRELOAD, path),
-            Serving::Glibc | Serving::Limit => command.env_remove(PRELOAD),
+            Serving::Glibc | Serving::Limit | Serving::Linked(_) => command.env_remove(PRELOAD),
         };
         let printed = printed_by(&mut command, limit, stop)?;
         let sensible = |run: &Run| run.seconds > 0.0 && run.ops_per_second.is_finite();

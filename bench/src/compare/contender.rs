@@ -1,7 +1,7 @@
 //! The allocators that take part, and where they are found.
 //!
 //! Invariant: a contender is named for what really serves: a library for the file that is preloaded, which the child
-//! checks ([`super::verify`]); nothing that is missing is left out without a word.
+//! checks (`verify.rs`); nothing that is missing is left out without a word.
 
 use std::env;
 use std::fmt;
@@ -10,11 +10,15 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::peers::{self, Peer};
+
 /// Name of our own library's contender.
 pub const OURS: &str = "stormglass";
 /// Names of the two contenders for which nothing is preloaded.
 const GLIBC: &str = "glibc";
 const LIMIT: &str = "limit";
+/// Before the name of a linked peer.
+const LINKED: &str = "linked:";
 /// Our library, and the variable that says where it is.
 const LIBRARY: &str = "libstormglass.so";
 const VARIABLE: &str = "STORMGLASS_LIBRARY";
@@ -24,10 +28,12 @@ const VARIABLE: &str = "STORMGLASS_LIBRARY";
 pub enum Serving {
     /// The C library's own allocator: nothing is preloaded.
     Glibc,
-    /// No allocator: see [`super::limit`].
+    /// No allocator, but a bound for those that are.
     Limit,
     /// This library, preloaded.
     Library(PathBuf),
+    /// An allocator that is linked into this program, where that was built with the feature `peers`.
+    Linked(&'static Peer),
 }
 
 impl fmt::Display for Serving {
@@ -36,19 +42,24 @@ impl fmt::Display for Serving {
             Serving::Glibc => f.write_str(GLIBC),
             Serving::Limit => f.write_str(LIMIT),
             Serving::Library(path) => path.display().fmt(f),
+            Serving::Linked(peer) => write!(f, "{LINKED}{}", peer.name),
         }
     }
 }
 
 impl FromStr for Serving {
-    type Err = std::convert::Infallible;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Serving, Self::Err> {
-        Ok(match text {
-            GLIBC => Serving::Glibc,
-            LIMIT => Serving::Limit,
-            path => Serving::Library(path.into()),
-        })
+    fn from_str(text: &str) -> Result<Serving, String> {
+        match (text, text.strip_prefix(LINKED)) {
+            (GLIBC, _) => Ok(Serving::Glibc),
+            (LIMIT, _) => Ok(Serving::Limit),
+            (_, Some(name)) => {
+                let peer = peers::ALL.iter().find(|peer| peer.name == name);
+                peer.map(Serving::Linked).ok_or_else(|| format!("{name} is not linked into this program"))
+            }
+            (path, None) => Ok(Serving::Library(path.into())),
+        }
     }
 }
 
@@ -121,7 +132,7 @@ pub struct Field {
 }
 
 impl Field {
-    /// Looks around: ours, glibc, the packaged ones, `further`, and the limit.
+    /// Looks around: ours, glibc, the packaged ones, the linked ones, `further`, and the limit.
     ///
     /// # Errors
     /// A sentence on a library of `further`, or one that `STORMGLASS_LIBRARY` names, that is not there or cannot be preloaded.
@@ -156,6 +167,9 @@ impl Field {
                 Some(path) => field.add(name, library(name, &path)?),
                 None => field.miss(name, format!("`apt install {package}` brings it")),
             }
+        }
+        for peer in peers::ALL {
+            field.add(peer.name, Serving::Linked(peer));
         }
         for Named { name, path } in further {
             if field.contenders.iter().any(|contender| contender.name == *name) || name == LIMIT {

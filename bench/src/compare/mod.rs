@@ -4,7 +4,7 @@
 //! Field (who is there)  ->  Plan (A B C, A B C)  ->  a child for each run, with a library preloaded  ->  Report
 //! ```
 //!
-//! A child is this program again; it says which library really serves it ([`verify`]) before it measures. As in
+//! A child is this program again; it says which library really serves it (`verify.rs`) before it measures. As in
 //! `stormglass bench`, only ratios of runs of one round are compared; see docs/METHODOLOGY.md.
 
 mod c;
@@ -14,6 +14,7 @@ mod limit;
 mod measure;
 mod memory;
 mod page;
+mod peers;
 mod plan;
 mod report;
 mod run;
@@ -30,6 +31,7 @@ pub use contender::{Contender, Field, Missing, Named, OURS, Serving};
 pub use measure::{MeasureError, Run, measure, measure_alone};
 pub use memory::Memory;
 pub use page::{html, markdown};
+pub use peers::Peer;
 pub use plan::{Bout, Plan, Request, Step, Wishes};
 pub use report::{Allocator, Ledger, Report, Row, Table};
 pub use run::{preflight, run};

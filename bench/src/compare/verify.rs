@@ -22,8 +22,8 @@ pub(super) fn verify(
         };
         let right = match expected {
             Serving::Library(library) => same(library, file),
-            // What the limit is measured beside is the C library's, as nothing is preloaded.
-            Serving::Glibc | Serving::Limit => is_libc(file),
+            // What the limit and linked ones are measured beside is the C library's, as nothing is preloaded.
+            Serving::Glibc | Serving::Limit | Serving::Linked(_) => is_libc(file),
         };
         if !right {
             let wanted = match expected {
@@ -39,6 +39,7 @@ pub(super) fn verify(
     }
     match (expected, served_by) {
         (Serving::Limit, _) => Ok("no allocator".to_owned()),
+        (Serving::Linked(peer), _) => Ok(peer.about.to_owned()),
         (_, Some(file)) => Ok(file.display().to_string()),
         (_, None) => Err("nothing was asked for".to_owned()),
     }
