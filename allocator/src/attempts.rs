@@ -5,12 +5,12 @@
 use stormglass_telemetry::Op;
 
 use crate::seam;
-use crate::site::Site;
+use crate::site::Tally;
 use crate::versioned::{Lost, Orderings, Seen, VersionedHead};
 
 /// The attempts of one operation. Counted when dropped, so that no path out of a loop forgets it.
 pub(crate) struct Attempts<'a> {
-    site: Site<'a>,
+    tally: Tally<'a>,
     op: Op,
     made: u64,
     failures: u64,
@@ -18,8 +18,8 @@ pub(crate) struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    pub(crate) fn of(op: Op, site: Site<'a>) -> Attempts<'a> {
-        Attempts { site, op, made: 0, failures: 0, aba_averted: 0 }
+    pub(crate) fn of(op: Op, tally: impl Into<Tally<'a>>) -> Attempts<'a> {
+        Attempts { tally: tally.into(), op, made: 0, failures: 0, aba_averted: 0 }
     }
 
     /// One attempt to take what lies above `rest` off a versioned head.
@@ -29,13 +29,13 @@ impl<'a> Attempts<'a> {
         seen: Seen,
         rest: Option<u32>,
     ) -> bool {
-        seam::reached(self.site);
+        seam::reached(self.tally);
         self.judge(head.take(seen, rest))
     }
 
     /// One attempt to put `first` on a versioned head.
     pub(crate) fn put<O: Orderings>(&mut self, head: &VersionedHead<O>, seen: Seen, first: u32) -> bool {
-        seam::reached(self.site);
+        seam::reached(self.tally);
         self.judge(head.put(seen, first))
     }
 
@@ -59,7 +59,7 @@ impl Drop for Attempts<'_> {
         if self.made == 0 {
             return;
         }
-        let counters = self.site.counters;
+        let counters = self.tally.counters;
         counters.cas_attempts[self.op as usize].add(self.made);
         counters.cas_retries.record(self.failures);
         if self.failures > 0 {

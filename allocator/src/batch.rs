@@ -11,11 +11,17 @@ pub(crate) const BATCH: usize = if cfg!(loom) { 2 } else { 32 };
 pub(crate) struct Batch {
     numbers: [u32; BATCH],
     len: usize,
+    most: usize,
 }
 
 impl Batch {
     pub(crate) fn new() -> Batch {
-        Batch { numbers: [0; BATCH], len: 0 }
+        Batch::of_at_most(BATCH)
+    }
+
+    /// A batch that is full before it has [`BATCH`] blocks.
+    pub(crate) fn of_at_most(most: usize) -> Batch {
+        Batch { numbers: [0; BATCH], len: 0, most: most.min(BATCH) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -27,7 +33,7 @@ impl Batch {
     }
 
     pub(crate) fn room(&self) -> usize {
-        BATCH - self.len
+        self.most.saturating_sub(self.len)
     }
 
     pub(crate) fn push(&mut self, block: Block) {

@@ -6,8 +6,6 @@
 use stormglass_telemetry::schema::PAGE_BYTES;
 
 use crate::links::Links;
-#[cfg(not(loom))]
-use crate::size_class::Class;
 
 /// Block numbers that each page has, whether its class needs them or not: a block's page is a shift away. Few under
 /// loom, so that the models stay small.
@@ -98,15 +96,9 @@ pub(crate) struct FreshPage {
 }
 
 impl FreshPage {
-    #[cfg(not(loom))]
-    /// Takes ownership of page `number`, which the caller has just got from the region and nobody else has.
-    pub(crate) fn claim(number: u32, class: Class) -> FreshPage {
-        FreshPage { number, blocks: class.blocks_per_page() as u32 }
-    }
-
-    /// A page of a model, which may have fewer blocks than any class has.
-    #[cfg(loom)]
-    pub(crate) fn model(number: u32, blocks: u32) -> FreshPage {
+    /// Takes ownership of page `number`, which the caller has just got from where pages come from and nobody else has.
+    pub(crate) fn claim(number: u32, blocks: u32) -> FreshPage {
+        debug_assert!(blocks as usize <= NUMBERS_PER_PAGE, "a block's number leads to its page");
         FreshPage { number, blocks }
     }
 

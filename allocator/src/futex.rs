@@ -25,8 +25,20 @@ impl Deref for Futex {
 
 #[cfg(not(loom))]
 impl Futex {
-    pub(crate) fn new(value: u32) -> Futex {
+    pub(crate) const fn new(value: u32) -> Futex {
         Futex { word: AtomicU32::new(value) }
+    }
+
+    /// A word of a static.
+    pub(crate) const fn of(value: u32) -> Futex {
+        Futex { word: AtomicU32::new(value) }
+    }
+
+    /// Wakes all of those who sleep.
+    pub(crate) fn wake_all(&self) {
+        // Cannot fail on a word of our own.
+        let _ =
+            rustix::thread::futex::wake(&self.word, rustix::thread::futex::Flags::PRIVATE, i32::MAX as u32);
     }
 
     /// Sleeps until woken, if the word has this value. May return early: the caller looks again.

@@ -139,7 +139,7 @@ impl<'p> Heap<'p> {
     }
 
     fn end_slow_path(&self, home: ShardId, start: u64) {
-        let nanoseconds = self.pool.clock.nanoseconds(clock::ticks().wrapping_sub(start));
+        let nanoseconds = self.pool.clock.since(start);
         self.slot.shard(home.class.index(), home.shard).slow_path.add(nanoseconds);
         self.slot.heartbeat.set(clock::monotonic());
     }

@@ -221,7 +221,7 @@ impl Delay {
     #[cold]
     fn spin(self) {
         let start = clock::ticks();
-        while clock::ticks().wrapping_sub(start) < self.0 {
+        while clock::ticks().saturating_sub(start) < self.0 {
             core::hint::spin_loop();
         }
     }

@@ -25,6 +25,8 @@ mod error;
 mod exchange;
 mod free_list;
 mod futex;
+#[cfg(not(loom))]
+pub mod general;
 // What needs a real mapping or a real thread-local world is not there under loom: the models in models.rs take the
 // protocols one by one.
 #[cfg(not(loom))]

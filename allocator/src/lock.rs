@@ -41,7 +41,7 @@ impl<T> Lock<T> {
             let start = clock::ticks();
             self.wait(site);
             site.counters.lock_contended.add(1);
-            site.counters.lock_wait.record(site.clock.nanoseconds(clock::ticks().wrapping_sub(start)));
+            site.counters.lock_wait.record(site.clock.since(start));
         }
         self.hold(site, f);
     }
@@ -72,11 +72,11 @@ impl<T> Lock<T> {
         // SAFETY: the state was moved from FREE to held by this thread and is not yet released, so no other reference
         // to the value exists.
         f(unsafe { &mut *self.value.get() });
-        let held = clock::ticks().wrapping_sub(start);
+        let end = clock::ticks();
         self.release();
         // After the release, so that the counting is not part of the critical section.
         site.counters.lock_acquisitions.add(1);
-        site.counters.lock_hold.record(site.clock.nanoseconds(held));
+        site.counters.lock_hold.record(site.clock.between(start, end));
     }
 
     fn try_acquire(&self) -> bool {

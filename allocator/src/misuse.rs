@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 
 /// Text on the stack: no allocation, what does not fit is cut.
 struct Line {
-    bytes: [u8; 160],
+    bytes: [u8; 320],
     len: usize,
 }
 
@@ -32,10 +32,35 @@ pub(crate) fn freed_twice() -> ! {
     end(format_args!("a block was freed twice (found when it came back to its page, after the second free)"))
 }
 
-fn end(what: core::fmt::Arguments<'_>) -> ! {
-    let mut line = Line { bytes: [0; 160], len: 0 };
+/// Ends the process: `address` is no start of a block, though it points into one.
+#[cold]
+pub(crate) fn interior(address: NonNull<u8>, bytes: usize) -> ! {
+    end(format_args!("free of {address:p}, which points into a block of {bytes} bytes, not to its start"))
+}
+
+/// Ends the process: `address` points into a large block.
+#[cold]
+pub(crate) fn interior_large(address: NonNull<u8>) -> ! {
+    end(format_args!("free of {address:p}, which points into a large block, not to the start of one"))
+}
+
+/// Ends the process: the large block at `address` was freed before.
+#[cold]
+pub(crate) fn large_freed_twice(address: NonNull<u8>) -> ! {
+    end(format_args!("the block at {address:p} was freed twice"))
+}
+
+/// Writes a line to standard error, without allocating.
+pub(crate) fn say(what: core::fmt::Arguments<'_>) {
+    let mut line = Line { bytes: [0; 320], len: 0 };
     let _ = writeln!(line, "stormglass: {what}");
     // Nothing more can be done if standard error is closed.
     let _ = rustix::io::write(rustix::stdio::stderr(), &line.bytes[..line.len]);
+}
+
+/// Ends the process with a message.
+#[cold]
+pub(crate) fn end(what: core::fmt::Arguments<'_>) -> ! {
+    say(what);
     std::process::abort()
 }

@@ -130,7 +130,7 @@ impl Region {
         // Relaxed: see `owner`.
         self.owner_word(page as usize)?.store(word, core::sync::atomic::Ordering::Relaxed);
         // Handed out just now, to this thread alone.
-        Some(FreshPage::claim(page, at.class))
+        Some(FreshPage::claim(page, at.class.blocks_per_page() as u32))
     }
 
     /// How many pages there are, taken or not.

@@ -4,17 +4,15 @@
 //! Tests step in here and let another thread's whole operation happen, so that an interleaving is scripted rather than
 //! hoped for. Outside tests nothing is here but a delay that a user asked for (injection.rs).
 
-#[cfg(all(test, not(loom)))]
-use crate::site::ShardId;
-use crate::site::Site;
+use crate::site::Tally;
 
 /// Called by every design at its seam.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "one branch is left of it outside tests")]
-pub(crate) fn reached(site: Site<'_>) {
+pub(crate) fn reached<'a>(tally: impl Into<Tally<'a>>) {
     #[cfg(all(test, not(loom)))]
-    script::play(site.at);
-    site.delay.pass();
+    script::play();
+    tally.into().delay.pass();
 }
 
 // A model plays every interleaving and needs no script.
@@ -22,8 +20,6 @@ pub(crate) fn reached(site: Site<'_>) {
 pub(crate) mod script {
     use std::cell::RefCell;
     use std::collections::VecDeque;
-
-    use super::ShardId;
 
     type Step = Box<dyn FnOnce()>;
 
@@ -49,7 +45,7 @@ pub(crate) mod script {
         STEPS.with_borrow(VecDeque::is_empty)
     }
 
-    pub(super) fn play(_at: ShardId) {
+    pub(super) fn play() {
         // The borrow ends before the step runs, and nothing is left to be played, because the step reaches seams of its own.
         if let Some(step) = STEPS.with_borrow_mut(VecDeque::pop_front) {
             let rest = STEPS.take();

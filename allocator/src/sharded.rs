@@ -8,7 +8,7 @@
 //! Every block on its way to a ring passes a shard's list, so one number (`refilled_blocks`) is the sum of all ways.
 
 use stormglass_telemetry::Op;
-use stormglass_telemetry::schema::{CLASSES, SHARDS};
+use stormglass_telemetry::schema::{CLASSES, PAGE_BYTES, SHARDS};
 
 use crate::batch::Batch;
 use crate::block::{Block, Chain};
@@ -71,6 +71,7 @@ impl<L: FreeList> Sharded<L> {
         while batch.is_empty() {
             let Some(page) = region.take_page(home) else { break };
             home_site.counters.pages_mapped.add(1);
+            home_site.counters.page_mapped_bytes.add(PAGE_BYTES as u64);
             self.add(page.into_chain(region.links()), Op::BatchPush, home_site);
             // Others may take it all before we do; then the next turn takes another page, and they have made progress.
             self.pop(home_site, Patience::Wait, &mut batch);

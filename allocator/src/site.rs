@@ -21,6 +21,7 @@ pub(crate) struct ShardId {
 /// What an operation on a shared list needs besides the list.
 #[derive(Clone, Copy)]
 pub(crate) struct Site<'a> {
+    #[cfg_attr(loom, allow(dead_code, reason = "the models have one shard"))]
     pub(crate) at: ShardId,
     pub(crate) links: &'a Links,
     /// The calling thread's own counters of this shard.
@@ -28,6 +29,20 @@ pub(crate) struct Site<'a> {
     pub(crate) clock: Clock,
     /// What a user wants to be lost at the seam (seam.rs); nothing, unless asked for.
     pub(crate) delay: Delay,
+}
+
+/// What every operation needs, whatever it works on: where it is counted, and what it is to lose at its seam.
+#[derive(Clone, Copy)]
+pub(crate) struct Tally<'a> {
+    /// The calling thread's own counters.
+    pub(crate) counters: &'a ShardCounters,
+    pub(crate) delay: Delay,
+}
+
+impl<'a> From<Site<'a>> for Tally<'a> {
+    fn from(site: Site<'a>) -> Tally<'a> {
+        Tally { counters: site.counters, delay: site.delay }
+    }
 }
 
 /// The calling thread's view of every shard.

@@ -40,6 +40,18 @@ const RECIPROCAL: [u64; CLASSES] = {
 };
 
 impl Class {
+    /// Every class, by its index.
+    #[cfg(not(loom))]
+    pub(crate) const EACH: [Class; CLASSES] = {
+        let mut each = [Class(0); CLASSES];
+        let mut index = 0;
+        while index < CLASSES {
+            each[index] = Class(index as u8);
+            index += 1;
+        }
+        each
+    };
+
     /// Every class, smallest first.
     pub fn all() -> impl Iterator<Item = Class> {
         (0..CLASSES as u8).map(Class)

@@ -1,10 +1,12 @@
 //! A measurement in a child process: this program again, with the hidden subcommand `measure`.
 //!
 //! A fresh process has a fresh address space, fresh rings and no warm page: no run is helped or hurt by the one before.
-//! Invariant: when `launch` returns, the child is gone and has been waited for.
+//! Invariants: when `launch` returns, the child is gone and has been waited for; a child ends with its parent, however
+//! that ends, and hears of an interrupt from nobody else.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -37,6 +39,16 @@ impl Children {
     pub fn of_this_program() -> io::Result<Children> {
         Ok(Children { program: std::env::current_exe()?, before: vec!["measure".into()], grace: GRACE })
     }
+}
+
+/// Has the kernel kill this process when the thread that started it ends: a child's part, before it measures. A parent
+/// that was killed cannot end its child, which would disturb whatever is measured next.
+///
+/// # Errors
+/// What the kernel said, if it does not do that.
+pub fn end_with_parent() -> io::Result<()> {
+    // One that was killed before this leaves a child that ends after its run: seconds.
+    Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?)
 }
 
 /// The arguments that make a child measure `request`, as the command line reads them.
@@ -73,11 +85,12 @@ impl Launch for Children {
 /// Runs a command to its end and returns what it printed. One that hangs longer than `limit` is killed, and so is one
 /// that runs when `stop` is asked.
 pub(crate) fn printed_by(command: &mut Command, limit: Duration, stop: &Stop) -> Result<String, Failure> {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|e| {
-            let program = command.get_program().to_string_lossy().into_owned();
-            Failure::Failed(format!("{program} cannot be started: {e}"))
-        })?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Ctrl-C goes to every process of the terminal's group. This one is ended by `stop`, and not blamed for it.
+    let mut child = command.process_group(0).spawn().map_err(|e| {
+        let program = command.get_program().to_string_lossy().into_owned();
+        Failure::Failed(format!("{program} cannot be started: {e}"))
+    })?;
     let out = drain(child.stdout.take());
     let err = drain(child.stderr.take());
     let ended = wait(&mut child, Instant::now() + limit, stop);

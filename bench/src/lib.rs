@@ -26,7 +26,7 @@ pub mod stats;
 pub mod table;
 pub mod workload;
 
-pub use child::{Children, arguments};
+pub use child::{Children, arguments, end_with_parent};
 pub use ledger::Ledger;
 pub use machine::Machine;
 pub use measure::{MeasureError, Request, measure};

@@ -47,7 +47,7 @@ impl Counted {
         let values =
             delta.counts.values.iter().copied().enumerate().filter(|(_, value)| *value != 0).collect();
         Counted {
-            nanoseconds: u64::try_from(delta.elapsed.as_nanos()).unwrap_or(u64::MAX),
+            nanoseconds: delta.elapsed.map_or(0, |span| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
             cells: delta.counts.values.len(),
             values,
         }
@@ -68,7 +68,7 @@ impl Counted {
                 *sum = sum.saturating_add(value);
             }
         }
-        (nanoseconds > 0).then(|| Delta { elapsed: Duration::from_nanos(nanoseconds), counts: pooled })
+        (nanoseconds > 0).then(|| Delta { elapsed: Some(Duration::from_nanos(nanoseconds)), counts: pooled })
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
     fn runs_are_added_up() {
         let delta =
             Counted::pooled(&[counted(vec![(3, 5)]), counted(vec![(3, 7), (4, 1)])]).expect("two runs");
-        assert_eq!(delta.elapsed, Duration::from_micros(2));
+        assert_eq!(delta.elapsed, Some(Duration::from_micros(2)));
         assert_eq!((delta.counts.values[3], delta.counts.values[4]), (12, 1));
         assert!(Counted::pooled(&[]).is_none());
     }

@@ -3,6 +3,7 @@
 //! Invariant: an option has the same name and meaning wherever it stands, and its limits are checked where its values
 //! are used (`Plan::new`, `Shape::check`), not here.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -33,9 +34,13 @@ Examples:
   stormglass compare --workload larson,churn --threads 2 --allocators stormglass,tcmalloc,limit
   stormglass compare --baseline tcmalloc --library mimalloc3=/usr/local/lib/libmimalloc.so.3 -o compare
   stormglass serve --listen 127.0.0.1:9000       only the page and /metrics
+  stormglass run -- redis-server --port 7000     any program under the allocator, watched
+  stormglass run --check --no-page -- ./program  the same, to find its misuse of memory
 
 Environment:
   STORMGLASS_DIR  where segments lie (default: /dev/shm/stormglass-<user id>); must be on a tmpfs
+  STORMGLASS_LIBRARY
+                  the library that `run` preloads (default: libstormglass.so beside this program or in ../lib)
   RUST_LOG        how much is logged to standard error (default: warn)
   NO_COLOR        no colour in tables";
 
@@ -98,6 +103,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Serve the page and /metrics for this user's processes
     Serve(ServeArgs),
+    /// Run a program under the allocator, with its page beside it and a summary at its end
+    Run(RunArgs),
     /// One measurement in this process, as a line of JSON
     #[command(hide = true)]
     Measure(MeasureArgs),
@@ -231,6 +238,25 @@ pub(crate) struct ServeArgs {
 }
 
 #[derive(Debug, Group)]
+pub(crate) struct RunArgs {
+    /// Design of the mid pool, 2 to 32 KiB [default: page, for all sizes]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) strategy: Option<StrategyId>,
+    /// Find misuse of memory: writes past a block, use after free, double free (STORMGLASS_CHECK=1); slow
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Address and port of the page [default: 127.0.0.1:7070, or any free port]
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "no_page")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// No page: only the summary
+    #[arg(long)]
+    pub(crate) no_page: bool,
+    /// The program and its arguments
+    #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) program: Vec<OsString>,
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct MeasureArgs {
     #[arg(long, value_parser = workload::named)]
     workload: &'static dyn Workload,
@@ -346,6 +372,22 @@ mod tests {
         assert_eq!(designs(&["--designs", "all"]), StrategyId::ALL);
         assert_eq!(designs(&["--designs", "depot,all"])[..2], [StrategyId::Depot, StrategyId::Mutex]);
         assert!(designs(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_stands_behind_the_program_is_its_own() {
+        for args in [
+            &["run", "--check", "--", "prog", "--check", "-x"][..],
+            &["run", "--check", "prog", "--check", "-x"],
+        ] {
+            let Ok(Args { command: Some(Command::Run(run)), .. }) = parse(args) else {
+                panic!("not understood")
+            };
+            assert_eq!(run.program, ["prog", "--check", "-x"]);
+            assert!(run.check && !run.no_page);
+        }
+        assert!(parse(&["run", "--check"]).is_err(), "which program?");
+        assert!(parse(&["run", "--no-page", "--listen", "127.0.0.1:1", "x"]).is_err(), "which of the two?");
     }
 
     #[test]

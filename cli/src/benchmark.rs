@@ -1,6 +1,7 @@
 //! A benchmark on a thread of its own, beside whatever else the runtime does.
 //!
-//! Invariant: an interrupt ends the run in progress and keeps the finished ones; a second interrupt ends the program.
+//! Invariants: an interrupt ends the run in progress and keeps the finished ones; a second interrupt ends the program. When
+//! nobody waits for the benchmark any more, it ends.
 
 use stormglass_bench::{Children, Display, Ledger, Machine, Observer, Plan, Report, Stop};
 
@@ -30,7 +31,7 @@ pub(crate) async fn run(plan: Plan, publish: Publish, interrupt: &mut Interrupt)
         let ledger = Ledger::new(&plan, Machine::this(), command());
         stormglass_bench::run(&plan, ledger, &mut children, &asked, &mut observer)
     };
-    let (report, interrupted) = beside(measure, &stop, interrupt).await?;
+    let (report, interrupted) = beside(measure, stop, interrupt).await?;
     if report.tables.is_empty() && !interrupted {
         return Err(Failure::failed("no run finished; the reasons stand above"));
     }
@@ -43,9 +44,10 @@ pub(crate) async fn run(plan: Plan, publish: Publish, interrupt: &mut Interrupt)
 /// If the work panicked.
 pub(crate) async fn beside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-    stop: &Stop,
+    stop: Stop,
     interrupt: &mut Interrupt,
 ) -> Result<(T, bool), Failure> {
+    let stop = AskedAtLast(stop);
     let mut task = tokio::task::spawn_blocking(work);
     let mut interrupted = false;
     let ended = loop {
@@ -56,12 +58,21 @@ pub(crate) async fn beside<T: Send + 'static>(
                     std::process::exit(i32::from(EXIT_CODE));
                 }
                 interrupted = true;
-                stop.ask();
+                stop.0.ask();
             }
         }
     };
     let done = ended.map_err(|e| Failure::failed(format!("the benchmark ended in a bug: {e}")))?;
     Ok((done, interrupted))
+}
+
+/// Asks the runner to end when it is dropped: if the sidecar fails, the runtime would wait for the whole benchmark.
+struct AskedAtLast(Stop);
+
+impl Drop for AskedAtLast {
+    fn drop(&mut self) {
+        self.0.ask();
+    }
 }
 
 /// What the user typed.
@@ -84,5 +95,43 @@ impl Observer for Screen {
 
     fn problem(&mut self, sentence: &str) {
         self.display.problem(sentence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use stormglass_bench::Wishes;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::interrupt::runtime;
+
+    /// Every run fails here, for the children are this test program; how many begin is what counts.
+    #[test]
+    fn a_benchmark_that_nobody_waits_for_ends() {
+        let plan = Plan::new(&Wishes { rounds: Some(20), ..Wishes::default() }).expect("a plan");
+        let steps = plan.steps().len();
+        let (begun, first) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let publish = {
+            let (begun, first) = (Arc::clone(&begun), Arc::clone(&first));
+            Box::new(move |_: &Report| {
+                begun.fetch_add(1, Ordering::Relaxed);
+                first.notify_one();
+            })
+        };
+        let Ok(runtime) = runtime() else { panic!("a runtime") };
+        runtime.block_on(async {
+            let Ok(mut interrupt) = Interrupt::listen() else { panic!("signals are heard") };
+            tokio::select! {
+                _ = run(plan, publish, &mut interrupt) => panic!("it cannot be over"),
+                () = first.notified() => {}
+            }
+        });
+        drop(runtime);
+        let begun = begun.load(Ordering::Relaxed);
+        assert!(begun < steps / 2, "{begun} of {steps} runs were begun");
     }
 }

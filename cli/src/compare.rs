@@ -124,7 +124,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<ExitCode, Failure> {
     };
     let (ended, interrupted) = runtime()?.block_on(async {
         let mut interrupt = Interrupt::listen()?;
-        beside(measure, &stop, &mut interrupt).await
+        beside(measure, stop, &mut interrupt).await
     })?;
     let code = if interrupted { ExitCode::from(EXIT_CODE) } else { ExitCode::SUCCESS };
     let report = match ended {
@@ -209,6 +209,8 @@ impl MeasureMallocArgs {
 /// # Errors
 /// If the request is impossible, something else serves than was asked for, or the run failed.
 pub(crate) fn measure(args: &MeasureMallocArgs) -> Result<ExitCode, Failure> {
+    // As in `measure`; without it a parent that was killed leaves a child that disturbs what is measured next.
+    let _ = stormglass_bench::end_with_parent();
     let request = args.request();
     request.workload.check(&request.shape).map_err(Failure::impossible)?;
     if args.alone {

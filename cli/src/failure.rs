@@ -22,6 +22,11 @@ impl Failure {
         Failure { sentence: why.into().to_string(), code: 2 }
     }
 
+    /// A program could not be started: the exit code that shells have for that.
+    pub(crate) fn with_code(why: impl Into<Box<dyn Error>>, code: u8) -> Failure {
+        Failure { sentence: why.into().to_string(), code }
+    }
+
     /// Says it on standard error.
     pub(crate) fn report(self) -> ExitCode {
         // With standard error closed there is nobody to tell.

@@ -13,6 +13,7 @@ mod interrupt;
 mod measure;
 mod output;
 mod report;
+mod run;
 mod serve;
 mod shared_memory;
 mod watch;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Some(Command::Bench(bench)) => bench::bench(&bench),
         Some(Command::Report(report)) => report::report(&report),
         Some(Command::Compare(compare)) => compare::compare(&compare),
+        Some(Command::Run(run)) => run::run(&run),
         Some(Command::Serve(serve)) => serve::serve(&serve),
         Some(Command::Measure(measure)) => measure::measure(&measure),
         Some(Command::MeasureMalloc(measure)) => compare::measure(&measure),

@@ -4,12 +4,14 @@ mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::private;
 use serde_json::Value;
+use stormglass_telemetry::{Directory, Liveness, Segment};
 
 const SHORT: [&str; 6] = ["--seconds", "0.05", "--rounds", "2", "--threads", "2"];
 
@@ -23,6 +25,12 @@ fn command(directory: &Path, args: &[&str]) -> Command {
 fn interrupt(child: &Child) {
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill is there").success());
+}
+
+/// As a terminal does at Ctrl-C: to the whole process group.
+fn interrupt_group(child: &Child) {
+    let group = format!("-{}", child.id());
+    assert!(Command::new("kill").args(["-INT", "--", &group]).status().expect("kill is there").success());
 }
 
 fn get(address: &str, path: &str) -> String {
@@ -109,6 +117,51 @@ fn an_interrupt_keeps_the_finished_runs() {
     let rows = report["tables"][0]["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 2, "{report}");
     assert!(report["problems"][0].as_str().expect("a sentence").starts_with("stopped after "));
+}
+
+#[test]
+fn an_interrupt_from_the_terminal_blames_no_run() {
+    let directory = private();
+    let args = ["bench", "--workload", "storm", "--seconds", "0.3", "--rounds", "100", "--json"];
+    let mut child = command(directory.path(), &args).process_group(0).spawn().expect("it starts");
+    let mut progress = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.starts_with("[  3/") {
+        line.clear();
+        assert_ne!(progress.read_line(&mut line).expect("text"), 0, "it ended early");
+    }
+    // The third run is being measured, or is just starting.
+    std::thread::sleep(Duration::from_millis(150));
+    interrupt_group(&child);
+    let output = child.wait_with_output().expect("it ends");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("the report of what was finished");
+    let problems = report["problems"].as_array().expect("one problem");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].as_str().expect("a sentence").starts_with("stopped after "), "{problems:?}");
+}
+
+#[test]
+fn a_run_ends_with_the_program_that_was_killed() {
+    let directory = private();
+    let args = ["bench", "--workload", "storm", "--seconds", "60"];
+    let mut child = command(directory.path(), &args).spawn().expect("it starts");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let run = loop {
+        let paths = Directory::at(directory.path()).scan().expect("a directory");
+        let run =
+            paths.iter().find_map(|path| Segment::open(path).ok().filter(|s| s.process().pid != child.id()));
+        match run {
+            Some(run) => break run,
+            None => assert!(Instant::now() < deadline, "no run has begun"),
+        }
+    };
+    assert_eq!(run.liveness(), Liveness::Live);
+    child.kill().expect("SIGKILL");
+    child.wait().expect("it ends");
+    while run.liveness() == Liveness::Live {
+        assert!(Instant::now() < deadline, "the run goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

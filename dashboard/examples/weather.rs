@@ -1,7 +1,9 @@
-//! Invented weather, to look at the page with: a dozen designs, of which one at a time lives and storms, and a report of
-//! results that nobody measured. Nothing of it is true; it is no part of the program.
+//! Invented weather, to look at the page with: a dozen designs, of which one at a time lives and storms, a report of
+//! results that nobody measured, and a program on an allocator of every size, whose load rises and falls. Nothing of it is
+//! true; it is no part of the program.
 //!
-//! `cargo run -p stormglass-dashboard --example weather -- 127.0.0.1:7171` serves until it is killed.
+//! `cargo run -p stormglass-dashboard --example weather -- 127.0.0.1:7171` serves until it is killed. `WEATHER=storm` leaves
+//! the program out, `WEATHER=general` the designs and their report.
 
 use std::time::Duration;
 
@@ -41,12 +43,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         keep_dead: Duration::from_hours(1),
     };
     let sidecar = Sidecar::bind(config).await?;
-    sidecar.results().publish(report(injected.as_deref()));
-    std::thread::spawn(move || {
-        for turn in 0.. {
-            blow(&directory, DESIGNS[turn % DESIGNS.len()], "storm 2T");
-        }
-    });
+    let weather = std::env::var("WEATHER").unwrap_or_default();
+    if weather != "storm" {
+        let directory = directory.clone();
+        std::thread::spawn(move || climate(&directory));
+    }
+    if weather != "general" {
+        sidecar.results().publish(report(injected.as_deref()));
+        std::thread::spawn(move || {
+            for turn in 0.. {
+                blow(&directory, DESIGNS[turn % DESIGNS.len()], "storm 2T");
+            }
+        });
+    }
     println!("http://{}/", sidecar.address());
     sidecar.serve(std::future::pending()).await?;
     Ok(())
@@ -84,6 +93,76 @@ fn blow(directory: &Directory, (strategy, _, failed, waits): (&str, &str, u64, u
         }
         slot.heartbeat.set(stormglass_telemetry::clock::monotonic());
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Forty sizes: 16-byte steps to 128, then four a doubling to 32 KiB.
+fn sizes() -> [u32; 40] {
+    core::array::from_fn(|class| match class as u32 {
+        small @ 0..8 => 16 * (small + 1),
+        class => ((class - 8) % 4 + 5) << ((class - 8) / 4 + 5),
+    })
+}
+
+/// A program of every size: a load that rises and falls over some 40 s, with large blocks, and purges in its troughs.
+fn climate(directory: &Directory) {
+    let sizes = sizes();
+    let identity = Identity { strategy: "page", ..Identity::default() };
+    let writer = Writer::<40, 1>::create_general(directory, &identity, &sizes).expect("a segment");
+    let slot = writer.claim().expect("a slot");
+    let mut live = [0_u64; 40];
+    for class in &slot.classes[..37] {
+        // What lies in the rings throughout.
+        class.ring_refilled_blocks.add(32);
+    }
+    let (mut mapped, mut spans, mut holds) = (0_u64, 0_u64, Vec::new());
+    for tick in 0_u64.. {
+        let load = 0.55 - 0.45 * (tick as f64 / 640.0 * core::f64::consts::TAU).cos();
+        for (class, &size) in sizes.iter().enumerate().filter(|(class, _)| class % 9 != 4 && *class < 37) {
+            let (c, s) = (&slot.classes[class], slot.shard(class, 0));
+            let wanted = (load * 6e6 / f64::from(size).powf(1.1) / (1.0 + (class % 5) as f64)) as u64;
+            let churn = wanted / 3 + 1;
+            c.ring_hits.add(churn + wanted.saturating_sub(live[class]));
+            c.ring_returns.add(churn + live[class].saturating_sub(wanted));
+            c.ring_refilled_blocks.add(wanted.saturating_sub(live[class]));
+            c.ring_spilled_blocks.add(live[class].saturating_sub(wanted));
+            live[class] = wanted;
+            c.ring_misses.add(churn / 40);
+            c.ring_bypasses.add(churn / 40);
+            s.refills.add(churn / 40 + 1);
+            s.cas_attempts[Op::RemotePush as usize].add(churn / 20 + 1);
+            s.cas_failures[Op::RemotePush as usize].add(if class % 7 == 3 { churn / 900 } else { 0 });
+        }
+        let held: u64 = live.iter().zip(sizes).map(|(&blocks, size)| blocks * u64::from(size)).sum();
+        let page = slot.shard(20, 0);
+        if held * 9 / 8 > mapped {
+            page.page_mapped_bytes.add(held * 9 / 8 - mapped);
+            mapped = held * 9 / 8;
+        } else if tick % 40 == 0 && mapped > held * 5 / 4 {
+            page.page_purged_bytes.add(mapped - held * 5 / 4);
+            mapped = held * 5 / 4;
+            slot.totals.purges.add(1);
+        }
+        let t = &slot.totals;
+        if tick % 3 == 0 && (holds.len() as f64) < load * 40.0 {
+            let bytes = (1 + tick % 7) * (256 << 10);
+            holds.push(bytes);
+            t.large_allocations.add(1);
+            t.large_allocated_bytes.add(bytes);
+            let fresh = holds.iter().sum::<u64>().saturating_sub(spans);
+            t.large_mapped_bytes.add(fresh);
+            t.large_reuses.add(u64::from(fresh == 0));
+            spans += fresh;
+            t.large_grown_in_place.add(u64::from(tick % 5 == 0));
+            t.large_moved.add(u64::from(tick % 24 == 0));
+        } else if (holds.len() as f64) > load * 40.0 + 1.0
+            && let Some(bytes) = holds.pop()
+        {
+            t.large_frees.add(1);
+            t.large_freed_bytes.add(bytes);
+        }
+        slot.heartbeat.set(stormglass_telemetry::clock::monotonic());
+        std::thread::sleep(Duration::from_millis(60));
     }
 }
 

@@ -4,13 +4,14 @@
 // of choice is nothing but a draw that happens later or once more.
 
 import { about } from "./about.js";
-import { Card } from "./card.js";
+import { Card, shapeOf } from "./card.js";
 import { Deck } from "./deck.js";
-import { look } from "./designs.js";
+import { look, seriesOf } from "./designs.js";
 import { attribute, html, text } from "./dom.js";
 import { counted, digits, duration, injection, percent, si } from "./format.js";
 import { decades } from "./histogram.js";
 import { fitScale, MEASURES, RAMP, ticks } from "./measures.js";
+import { programWords } from "./program.js";
 import { Results } from "./results.js";
 import { Store } from "./store.js";
 import { connect } from "./stream.js";
@@ -27,22 +28,23 @@ const timelines = new Timelines(at("timelines"), at("frozen"));
 const results = new Results(at("results"), at("machine"));
 const choice = { measure: "cas_failures_per_second", workload: FOLLOW, paused: false };
 let frames = 0;
-let shape = null;
 let drawnScale = "";
 
 /** The workload whose processes the cards show; null is whichever ran last. */
 function shownWorkload() {
   if (choice.workload !== FOLLOW) return choice.workload;
   // While something runs, follow it. Afterwards nobody wants the last run but the one that stormed.
-  const over = !store.anyLive && !store.report?.progress && store.time - store.lastPoint > 3000;
+  const over = !store.racing && !store.report?.progress && store.time - store.lastPoint > 3000;
   return over ? store.stormiest() : null;
 }
 
 function draw() {
-  if (document.hidden || !shape) return;
+  if (document.hidden || store.time === 0) return;
   drawCards();
   drawProgress();
   drawWorkloads();
+  at("left-out").hidden = store.leftOut === 0;
+  text(at("left-out"), `${store.leftOut} more ${store.leftOut === 1 ? "process is" : "processes are"} not on this page; /metrics has them all.`);
   results.update(store.report);
   if (!choice.paused) timelines.update(store.runs(), store.edge());
 }
@@ -51,26 +53,55 @@ function drawCards() {
   const processes = store.cards(shownWorkload());
   const key = choice.measure;
   const top = fitScale(key, processes.map((p) => p.grid[key] ?? []), store.time);
-  const tall = decades(processes.map((p) => p.retries));
+  const designs = processes.filter((p) => !p.general);
+  const tall = decades(designs.map((p) => p.retries));
   drawScale(key, top);
   // A card that still shows another workload than what runs now says so by its colour.
-  const latest = processes.reduce((a, b) => (b.age_seconds < a.age_seconds ? b : a), processes[0]);
+  const latest = designs.reduce((a, b) => (b.age_seconds < a.age_seconds ? b : a), designs[0]);
   let worst = null;
   for (const process of processes) {
-    const hottest = card(process.strategy).update(process, key, top, tall);
-    attribute(card(process.strategy).node, "data-behind", process.workload !== latest.workload);
+    const shown = card(process);
+    const hottest = shown.update(process, key, top, tall);
+    attribute(shown.node, "data-behind", !process.general && process.workload !== latest.workload);
     if (hottest && (!worst || hottest.value > worst.hottest.value)) worst = { process, hottest };
   }
-  const shown = new Set(processes.map((p) => p.strategy));
-  for (const [design, { node }] of cards) if (node.hidden === shown.has(design)) node.hidden = !shown.has(design);
-  const placed = processes.map((p) => ({ design: p.strategy, node: card(p.strategy).node, heat: card(p.strategy).hottest?.value ?? 0 }));
+  const shown = new Set(processes.map(seriesOf));
+  for (const [series, { node }] of cards) if (node.hidden === shown.has(series)) node.hidden = !shown.has(series);
+  const placed = processes.map((p) => ({ series: seriesOf(p), node: card(p).node, heat: card(p).hottest?.value ?? 0 }));
   deck.arrange(placed, `${key} ${latest?.workload}`, store.time);
-  if (processes.length > 0) headline(worst, key);
+  if (designs.length > 0) headline(worst, key);
+  else if (processes.length > 0) inWords(processes.reduce((a, b) => ((b.live_bytes ?? 0) > (a.live_bytes ?? 0) ? b : a)), worst, key);
 }
 
-function card(design) {
-  if (!cards.has(design)) cards.set(design, new Card(design, shape));
-  return cards.get(design);
+/** The card of a process's series; a new one if the series has come to have other classes. */
+function card(process) {
+  const series = seriesOf(process);
+  if (cards.get(series)?.shape !== shapeOf(process)) {
+    const fresh = new Card(process);
+    cards.get(series)?.node.replaceWith(fresh.node);
+    cards.set(series, fresh);
+  }
+  return cards.get(series);
+}
+
+/** A headline of three parts, the first in its series' colour. */
+function say(series, second, third) {
+  if (at("headline").childElementCount === 0) at("headline").replaceChildren(html("span"), html("b"), html("span"));
+  const [who, where, what] = at("headline").children;
+  attribute(who, "class", look(series).hue);
+  text(who, series);
+  text(where, second);
+  text(what, third);
+}
+
+/** Where only programs run, what the largest of them holds. */
+function inWords(process, worst, key) {
+  const [held, facts] = programWords(process);
+  at("injected").hidden = true;
+  text(at("eyebrow"), process.live ? "Memory now" : "Memory, at its last");
+  say(process.command, ": ", held);
+  if (worst) facts.push(`${worst.process.command}, ${worst.hottest.name}: ${MEASURES[key].say(worst.hottest.value)}`);
+  text(at("subline"), facts.filter(Boolean).join(" · "));
 }
 
 /** The storm in words: which design, where, how bad. */
@@ -87,12 +118,7 @@ function headline(worst, key) {
   }
   const { process, hottest } = worst;
   text(at("eyebrow"), `Hottest shard${process.live ? " now" : ""}${process.workload ? `, ${process.workload}` : ""}`);
-  if (at("headline").childElementCount === 0) at("headline").replaceChildren(html("span"), html("b"), html("span"));
-  const [who, where, what] = at("headline").children;
-  attribute(who, "class", look(process.strategy).hue);
-  text(who, process.strategy);
-  text(where, ` at ${hottest.name}: `);
-  text(what, measure.say(hottest.value));
+  say(seriesOf(process), ` at ${hottest.name}: `, measure.say(hottest.value));
   const r = process.rates;
   const parts = [
     r.failures_per_batch > 0 && `${digits(r.failures_per_batch)} failed CASes for each batch that it fetches`,
@@ -216,7 +242,6 @@ listen();
 await about(at("about"));
 connect({
   onFrame(frame) {
-    shape ??= { classes: frame.classes, shards: frame.shards };
     if (choice.paused) store.points(frame);
     else store.frame(frame);
     frames += 1;

@@ -1,17 +1,19 @@
-// One design's card: who it is and whether it lives, its grid, its key numbers, its retries.
+// One card: who it is and whether it lives, its grid, its key numbers, and what is below them: a design's retries, or what
+// a program holds above its classes.
 //
-// Invariant: a card is built once for a design and then updated; a process that has ended leaves its lifetime's
-// numbers on it, and the card says so.
+// Invariant: a card is built once for a design (or a program, whose parts are in program.js) and then updated; a process
+// that has ended leaves its lifetime's numbers on it, and the card says so.
 
 import { nameOf } from "./about.js";
-import { look, rank, swatch } from "./designs.js";
+import { look, rank, seriesOf, swatch } from "./designs.js";
 import { attribute, html, text } from "./dom.js";
 import { ago, bytes, counted, digits, duration, injection, NOT_COUNTED, percent, si } from "./format.js";
 import { Grid } from "./grid.js";
 import { Histogram } from "./histogram.js";
 import { MEASURES } from "./measures.js";
+import { programParts } from "./program.js";
 
-/** The key numbers: field of the measures, words, how it is written. */
+/** The key numbers: field, words, how it is written, where it is. */
 const NUMBERS = [
   ["allocations_per_second", "allocations/s", si],
   ["failures_per_batch", "CAS failures per batch", digits],
@@ -19,7 +21,22 @@ const NUMBERS = [
   ["failures_per_attempt", "failures per attempt", percent],
   ["lock_wait_ratio", "lock wait each second", duration],
   ["ring_hit_ratio", "ring hit rate", percent],
-];
+].map((number) => [...number, (process) => process.rates]);
+
+/** What makes a card the card of a design. */
+function designParts(name, process) {
+  const histogram = new Histogram(name);
+  return {
+    title: [nameOf(name)],
+    grid: new Grid(name, process.classes, process.shards),
+    numbers: NUMBERS,
+    foot: histogram.node,
+    drawFoot: (shown, decades) => histogram.update(shown.retries, decades),
+  };
+}
+
+/** What a card is built for: with other classes it would need another grid. */
+export const shapeOf = ({ general, classes, shards }) => JSON.stringify([Boolean(general), classes, shards]);
 
 export class Card {
   #state = html("span", { class: "state" });
@@ -29,21 +46,22 @@ export class Card {
   #values = new Map();
   #drawn = "";
 
-  constructor(design, frame) {
-    this.design = design;
-    this.grid = new Grid(design, frame.classes, frame.shards);
-    this.histogram = new Histogram(design);
+  constructor(process) {
+    const name = seriesOf(process);
+    this.shape = shapeOf(process);
+    this.parts = process.general ? programParts(name, process) : designParts(name, process);
+    const { title, grid, numbers: listed, foot } = this.parts;
     const numbers = html("dl", { class: "numbers" });
-    for (const [field, words] of NUMBERS) {
+    for (const [field, words] of listed) {
       const value = html("dd", { "data-measure": field });
-      this.#values.set(field, value);
+      this.#values.set(words, value);
       numbers.append(html("div", {}, html("dt", {}, words), value));
     }
-    const id = `card-${rank(design)}`;
-    const fold = html("button", { type: "button", class: "fold", "aria-label": `${design}: the whole card`, "aria-expanded": "true" });
-    this.node = html("section", { class: `card ${look(design).hue}`, "data-strategy": design, "aria-labelledby": id },
-      html("header", {}, swatch(design), html("h3", { id }, nameOf(design)), this.#state, fold), this.#injected, this.#facts,
-      this.grid.node, this.#hottest, numbers, this.histogram.node);
+    const id = `card-${rank(name)}`;
+    const fold = html("button", { type: "button", class: "fold", "aria-label": `${name}: the whole card`, "aria-expanded": "true" });
+    this.node = html("section", { class: `card ${look(name).hue}`, "data-strategy": process.strategy, "data-series": name, "aria-labelledby": id },
+      html("header", {}, swatch(name), html("h3", { id }, ...title), this.#state, fold), this.#injected, this.#facts,
+      grid.node, this.#hottest, numbers, foot);
   }
 
   /** Shows a process: returns its hottest cell of the picked measure, if any. */
@@ -58,31 +76,32 @@ export class Card {
     this.#injected.hidden = !process.injected;
     if (process.injected) text(this.#injected, `delay injected: ${injection(process.injected)}`);
     text(this.#facts, this.#describe(process));
-    this.hottest = this.grid.update(process, key, top);
+    this.hottest = this.parts.grid.update(process, key, top);
     text(this.#hottest, this.hottest ? `hottest: ${this.hottest.name}, ${MEASURES[key].say(this.hottest.value)}` : this.#calm(process, key));
     attribute(this.#hottest, "data-value", this.hottest?.value ?? "");
-    for (const [field, , write] of NUMBERS) {
-      const node = this.#values.get(field);
-      const value = process.rates[field];
+    for (const [field, words, write, where] of this.parts.numbers) {
+      const node = this.#values.get(words);
+      const value = where(process)[field];
       text(node, counted(value) ? write(value) : NOT_COUNTED);
       node.classList.toggle("none", !counted(value));
       attribute(node, "data-value", value ?? "");
     }
-    this.histogram.update(process.retries, decades);
+    this.parts.drawFoot(process, decades);
     return this.hottest;
   }
 
   #calm(process, key) {
     const measured = process.grid[key]?.some((row) => row.some(counted));
-    return measured ? `calm: ${MEASURES[key].name} is ${MEASURES[key].calm} on every shard`
+    return measured ? `calm: ${MEASURES[key].name} is ${MEASURES[key].calm} ${process.general ? "in every class" : "on every shard"}`
       : `${MEASURES[key].name}: ${NOT_COUNTED} here`;
   }
 
   #describe(process) {
     const facts = [process.workload, `pid ${process.pid}`, `${process.threads} thread${process.threads === 1 ? "" : "s"}`];
     if (!process.live) facts.splice(2, 1, "numbers of its whole life");
-    if (counted(process.live_bytes)) facts.push(`${bytes(process.live_bytes)} live`);
-    if (counted(process.mapped_bytes)) facts.push(`${bytes(process.mapped_bytes)} mapped`);
+    if (process.general && process.others > 0) facts.push(`the largest of ${process.others + 1} that live`);
+    if (!process.general && counted(process.live_bytes)) facts.push(`${bytes(process.live_bytes)} live`);
+    if (!process.general && counted(process.mapped_bytes)) facts.push(`${bytes(process.mapped_bytes)} mapped`);
     if (process.threads_dropped > 0) facts.push(`${process.threads_dropped} threads not counted`);
     return facts.filter(Boolean).join(" · ");
   }

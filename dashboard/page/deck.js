@@ -28,21 +28,21 @@ export class Deck {
       // A folded card opens wherever it is clicked; an open one folds by its button.
       if (!card || event.target.closest("a") || !(event.target.closest(".fold") || card.dataset.folded === "true")) return;
       const fold = card.dataset.folded !== "true";
-      this.#byHand.set(card.dataset.strategy, fold);
+      this.#byHand.set(card.dataset.series, fold);
       this.#fold(card, fold);
     });
   }
 
-  /** Puts the cards ([{ node, design, heat }]) where they belong. `question` is what the heat is an answer to. */
+  /** Puts the cards ([{ node, series, heat }]) where they belong. `question` is what the heat is an answer to. */
   arrange(cards, question, now) {
     const many = cards.length > ROOM;
     this.node.classList.toggle("many", many);
-    const asked = `${question}\n${cards.map((c) => c.design).sort().join("\n")}`;
+    const asked = `${question}\n${cards.map((c) => c.series).sort().join("\n")}`;
     const settled = asked === this.#asked && (!many || now - this.#since < SETTLE || this.#busy());
     if (settled) return;
     this.#asked = asked;
     this.#since = now;
-    const ordered = [...cards].sort((a, b) => (many ? b.heat - a.heat : 0) || rank(a.design) - rank(b.design));
+    const ordered = [...cards].sort((a, b) => (many ? b.heat - a.heat : 0) || rank(a.series) - rank(b.series));
     this.#place(this.#open, ordered.slice(0, many ? ROOM : ordered.length), false);
     this.#place(this.#folded, many ? ordered.slice(ROOM) : [], true);
   }
@@ -52,9 +52,9 @@ export class Deck {
   }
 
   #place(deck, cards, folded) {
-    cards.forEach(({ node, design }, i) => {
+    cards.forEach(({ node, series }, i) => {
       if (deck.children[i] !== node) deck.insertBefore(node, deck.children[i] ?? null);
-      this.#fold(node, this.node.classList.contains("many") && (this.#byHand.get(design) ?? folded));
+      this.#fold(node, this.node.classList.contains("many") && (this.#byHand.get(series) ?? folded));
     });
   }
 

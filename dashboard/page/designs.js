@@ -12,6 +12,9 @@ const COLOURS = 12;
 const MARKERS = ["circle", "triangle", "square", "diamond", "cross", "plus", "bar", "down", "ring", "frame", "post", "kite"];
 const DASHES = ["none", "7 3", "2 2.500", "9 3 2 3", "4 4", "1 4", "12 4"];
 
+/** What a process is one of, which names its card and its lines: a design on trial, or a program on an allocator of every size. */
+export const seriesOf = (process) => (process.general ? process.command : process.strategy);
+
 /** Place of a design in every list of the page. */
 export function rank(name) {
   const at = order.indexOf(name);

@@ -62,14 +62,14 @@ export function ago(seconds) {
 }
 
 /** Bytes in binary units: the label of a class is "8 KiB". */
-export function bytes(value) {
+export function bytes(value, figures = 3) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let at = 0;
   while (value >= 1024 && at < units.length - 1) {
     value /= 1024;
     at += 1;
   }
-  return `${Number.isInteger(value) ? value : digits(value)} ${units[at]}`;
+  return `${Number.isInteger(value) ? value : digits(value, figures)} ${units[at]}`;
 }
 
 /** All digits, grouped, for those who want to know exactly. */

@@ -1,9 +1,9 @@
-// What the page knows: the latest process of each design and workload, and the points of the time lines.
+// What the page knows: the latest process of each design and workload, one of each program, and the points of the time lines.
 //
 // Invariants: a design that was seen stays, also after its process and its segment are gone; points are kept for
 // WINDOW and a little more, whatever the number of processes.
 
-import { rank } from "./designs.js";
+import { rank, seriesOf } from "./designs.js";
 
 /** Milliseconds that the time lines show. */
 export const WINDOW = 60000;
@@ -13,18 +13,35 @@ const KEEP = WINDOW + 15000;
 
 const newer = (a, b) => (a.live !== b.live ? a.live : a.age_seconds !== b.age_seconds ? a.age_seconds < b.age_seconds : a.created > b.created);
 
+/** Of the processes of one program, the one to show: the one that was shown, as long as it lives, else the largest that lives. */
+function spokesman(processes, shown) {
+  const living = processes.filter((p) => p.live);
+  const size = (p) => p.mapped_bytes ?? 0;
+  const stays = living.find((p) => p.id === shown?.id);
+  const one = stays ?? (living.length > 0 ? living : processes).reduce((a, b) => (living.length > 0 ? size(b) > size(a) : newer(b, a)) ? b : a);
+  return { ...one, others: Math.max(0, living.length - 1) };
+}
+
 export class Store {
-  /** By strategy and workload: { process, seen } where seen is the time of the last frame that held it. */
+  /** By strategy and workload, or by program: { process, seen } where seen is the time of the last frame that held it. */
   #latest = new Map();
-  /** By process id: { strategy, workload, injected, points: [[time, ...], ...] }. */
+  /** By process id: { series, program, workload, injected, points: [[time, ...], ...] }. */
   #runs = new Map();
+  /** Time of the last frame, shown or not. */
+  #clock = 0;
   time = 0;
   lastPoint = 0;
   anyLive = false;
+  /** Whether a design is on trial now. */
+  racing = false;
+  leftOut = 0;
   report = null;
 
   /** Takes only the points of a frame in: what the reader looks at while paused stays, yet no line gets a hole. */
   points(frame) {
+    // A sidecar's time never runs back. Another one, started after the clock was set back, begins before this page's past ends.
+    if (frame.time < this.#clock) this.#setBack(frame.time);
+    this.#clock = frame.time;
     for (const process of frame.processes) if (process.live) this.#point(process, frame.time);
     this.#forget();
   }
@@ -33,15 +50,35 @@ export class Store {
   frame(frame) {
     this.time = frame.time;
     this.report = frame.results ?? this.report;
+    this.leftOut = frame.left_out ?? 0;
     this.anyLive = frame.processes.some((process) => process.live);
+    this.racing = frame.processes.some((process) => process.live && !process.general);
     this.points(frame);
-    const best = new Map();
+    const [best, programs] = [new Map(), new Map()];
     for (const process of frame.processes) {
+      if (process.general) {
+        programs.set(process.command, [...(programs.get(process.command) ?? []), process]);
+        continue;
+      }
       const key = `${process.strategy}\n${process.workload}`;
       const known = best.get(key);
       if (!known || newer(process, known)) best.set(key, process);
     }
+    for (const [command, processes] of programs) {
+      const key = `program\n${command}`;
+      best.set(key, spokesman(processes, this.#latest.get(key)?.process));
+    }
     for (const [key, process] of best) this.#latest.set(key, { process, seen: frame.time });
+  }
+
+  /** Forgets what lies after this moment: it was measured by a clock that nobody goes by any more. */
+  #setBack(time) {
+    this.lastPoint = 0;
+    for (const run of this.#runs.values()) {
+      run.points = run.points.filter((p) => p[0] < time);
+      this.lastPoint = Math.max(this.lastPoint, run.points.at(-1)?.[0] ?? 0);
+    }
+    for (const known of this.#latest.values()) known.seen = Math.min(known.seen, time);
   }
 
   #point(process, time) {
@@ -49,13 +86,15 @@ export class Store {
     const r = process.rates;
     const last = run.points.at(-1);
     if (last && time <= last[0]) return;
-    run.points.push([time, r.allocations_per_second, r.cas_failures_per_second, r.ring_hit_ratio, r.lock_wait_ratio]);
+    const memory = process.general ? [process.live_bytes, process.mapped_bytes, process.resident_bytes] : [null, null, null];
+    run.points.push([time, r.allocations_per_second, r.cas_failures_per_second, r.ring_hit_ratio, r.lock_wait_ratio, ...memory]);
     this.lastPoint = Math.max(this.lastPoint, time);
   }
 
-  #run(id, { strategy, workload, injected }) {
+  #run(id, process) {
     let run = this.#runs.get(id);
-    if (!run) this.#runs.set(id, (run = { strategy, workload, injected, points: [] }));
+    const { workload, injected } = process;
+    if (!run) this.#runs.set(id, (run = { series: seriesOf(process), program: Boolean(process.general), workload, injected, points: [] }));
     return run;
   }
 
@@ -86,7 +125,7 @@ export class Store {
   workloads() {
     const first = new Map();
     for (const { process } of this.#latest.values()) {
-      first.set(process.workload, Math.min(process.created, first.get(process.workload) ?? Infinity));
+      if (!process.general) first.set(process.workload, Math.min(process.created, first.get(process.workload) ?? Infinity));
     }
     return [...first].sort((a, b) => a[1] - b[1]).map(([workload]) => workload);
   }
@@ -96,24 +135,25 @@ export class Store {
     const storm = (p) => [p.rates.cas_failures_per_second ?? 0, p.rates.lock_wait_ratio ?? 0];
     let top = null;
     for (const { process } of this.#latest.values()) {
+      if (process.general) continue;
       const [a, b] = [storm(process), top ? storm(top) : [-1, -1]];
       if (a[0] > b[0] || (a[0] === b[0] && a[1] > b[1])) top = process;
     }
     return top?.workload ?? null;
   }
 
-  /** One process a design, in the page's order; of one workload, or of whichever ran last (null). */
+  /** One process a design, of one workload or of whichever ran last (null), and one a program; in the page's order. */
   cards(workload) {
     const best = new Map();
     for (const { process, seen } of this.#latest.values()) {
-      if (workload !== null && process.workload !== workload) continue;
+      if (!process.general && workload !== null && process.workload !== workload) continue;
       // One that is gone from the frames is dead, and as old as its last sign of life.
       const gone = seen < this.time;
       const now = gone ? { ...process, live: false, age_seconds: process.age_seconds + (this.time - seen) / 1000 } : process;
-      const known = best.get(now.strategy);
-      if (!known || newer(now, known)) best.set(now.strategy, now);
+      const known = best.get(seriesOf(now));
+      if (!known || newer(now, known)) best.set(seriesOf(now), now);
     }
-    return [...best.values()].sort((a, b) => rank(a.strategy) - rank(b.strategy));
+    return [...best.values()].sort((a, b) => rank(seriesOf(a)) - rank(seriesOf(b)));
   }
 
   /** The runs with points, oldest first. */

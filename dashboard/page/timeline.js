@@ -1,24 +1,28 @@
-// The last minute of every design: four small charts that share one time axis and one crosshair.
+// The last minute of every design and program: small charts that share one time axis and one crosshair. The one of memory
+// is there once a program is.
 //
 // Invariants: a line is drawn solid only where one process was measured; between processes of a design it is a thin
 // dashed connection, so that nobody reads a gap as a measurement. What was not counted is a gap.
 
 import { look, markerPath, rank, swatch } from "./designs.js";
 import { attribute, hideNote, html, showNote, svg, text } from "./dom.js";
-import { counted, duration, percent, si } from "./format.js";
+import { bytes, counted, duration, percent, si } from "./format.js";
 import { WINDOW } from "./store.js";
 
 const PAD = { left: 50, right: 14, top: 18, bottom: 22 };
 const HEIGHT = 176;
 const MARKER_EVERY = 11;
 
-/** By name of the series: heading, place in a point, how it is written, which axis it has. */
+/** By name of the series: heading, places in a point (one a line), how it is written, which axis it has. */
 const SERIES = {
-  throughput: { title: "Throughput", unit: "allocations a second, log", at: 1, write: si, axis: "log" },
-  retries: { title: "Retry rate", unit: "CAS failures a second, log", at: 2, write: si, axis: "log" },
-  ring: { title: "Ring hit rate", unit: "of allocations", at: 3, write: percent, axis: "share" },
-  lock: { title: "Lock wait", unit: "waited each second, all threads", at: 4, write: (v, figures) => duration(v, figures), axis: "linear" },
+  throughput: { title: "Throughput", unit: "allocations a second, log", at: [1], write: si, axis: "log" },
+  retries: { title: "Retry rate", unit: "CAS failures a second, log", at: [2], write: si, axis: "log" },
+  ring: { title: "Ring hit rate", unit: "of allocations", at: [3], write: percent, axis: "share" },
+  lock: { title: "Lock wait", unit: "waited each second, all threads", at: [4], write: (v, figures) => duration(v, figures), axis: "linear" },
 };
+
+/** Its three lines have the names that its unit gives them. */
+const MEMORY = { title: "Memory", unit: "live solid, mapped dashed, resident dotted", at: [5, 6, 7], names: ["live", "mapped", "resident"], write: bytes, axis: "bytes" };
 
 function logAxis(values) {
   const positive = values.filter((v) => v > 0);
@@ -47,7 +51,13 @@ function shareAxis(values) {
   return { place: (v) => (v - low) / (1 - low), ticks: [0, 0.5, 1].map((f) => [f, `${+((low + (1 - low) * f) * 100).toFixed(1)}%`]) };
 }
 
-const AXES = { log: logAxis, linear: linearAxis, share: shareAxis };
+/** Ends at a power of two of the unit that suits it. */
+function bytesAxis(values, write) {
+  const top = 2 ** Math.ceil(Math.log2(Math.max(4096, ...values)) - 1e-9);
+  return { place: (v) => v / top, ticks: [0, 0.25, 0.5, 0.75, 1].map((f) => [f, f === 0 ? "0" : write(top * f).replace(/\s/g, "")]) };
+}
+
+const AXES = { log: logAxis, linear: linearAxis, share: shareAxis, bytes: bytesAxis };
 
 class Chart {
   #axis = svg("g", { class: "axis" });
@@ -56,8 +66,8 @@ class Chart {
   #paths = new Map();
   #axisSeen = "";
 
-  constructor(name) {
-    this.series = SERIES[name];
+  constructor(name, series) {
+    this.series = series;
     this.svg = svg("svg", { "data-series": name, "data-points": "0", height: HEIGHT, role: "img", tabindex: "0",
       "aria-label": this.series.title }, this.#axis, this.#lines, this.#cross);
     this.node = html("figure", {}, html("figcaption", {}, this.series.title, html("small", {}, this.series.unit)), this.svg);
@@ -65,7 +75,7 @@ class Chart {
 
   draw(designs, spans, start, end, width) {
     const { at, axis, write } = this.series;
-    const values = [...designs.values()].flat(2).map((p) => p[at]).filter(counted);
+    const values = [...designs.values()].flat(2).flatMap((p) => at.map((place) => p[place])).filter(counted);
     const scale = AXES[axis](values, write);
     const [wide, tall] = [width - PAD.left - PAD.right, HEIGHT - PAD.top - PAD.bottom];
     const x = (time) => PAD.left + ((time - start) / WINDOW) * wide;
@@ -75,25 +85,34 @@ class Chart {
     let said = "";
     for (const [name, runs] of designs) {
       const paths = this.#path(name);
-      const drawn = this.#trace(runs, at, x, y, look(name).marker);
-      attribute(paths.bridge, "d", drawn.bridge);
-      attribute(paths.line, "d", drawn.line);
-      attribute(paths.marks, "d", drawn.marks);
-      if (drawn.last !== null) said += `; ${name} ${write(drawn.last)}`;
+      at.forEach((place, i) => {
+        const drawn = this.#trace(runs, place, x, y, look(name).marker);
+        attribute(paths[i].bridge, "d", drawn.bridge);
+        attribute(paths[i].line, "d", drawn.line);
+        // Markers tell series apart; on a series' further lines they would hide what tells those apart.
+        if (i === 0) attribute(paths[i].marks, "d", drawn.marks);
+        if (drawn.last !== null) said += `; ${this.nameOf(name, i)} ${write(drawn.last)}`;
+      });
     }
     attribute(this.svg, "data-points", values.length);
     attribute(this.svg, "aria-label", `${this.series.title}, ${this.series.unit}, last minute${said || "; nothing counted"}`);
   }
 
+  /** A series' name, and which of its lines is meant where it has several. */
+  nameOf(name, i) {
+    return this.series.names ? `${name} ${this.series.names[i]}` : name;
+  }
+
   #path(name) {
     if (!this.#paths.has(name)) {
       const { hue, dash } = look(name);
-      const paths = { bridge: svg("path", { class: "bridge", "stroke-dasharray": dash }), line: svg("path", { class: "line" }), marks: svg("path", { class: "marker" }) };
-      paths.group = svg("g", { class: hue, "data-design": name }, ...Object.values(paths));
-      this.#paths.set(name, paths);
-      this.#lines.append(paths.group);
+      const lines = this.series.at.map((_, i) => ({ bridge: svg("path", { class: "bridge", "stroke-dasharray": dash }),
+        line: svg("path", { class: `line nth-${i}` }), marks: svg("path", { class: "marker" }) }));
+      const group = svg("g", { class: hue, "data-design": name }, ...lines.flatMap(Object.values));
+      this.#paths.set(name, { lines, group });
+      this.#lines.append(group);
     }
-    return this.#paths.get(name);
+    return this.#paths.get(name).lines;
   }
 
   #drop(name) {
@@ -102,7 +121,7 @@ class Chart {
   }
 
   #trace(runs, at, x, y, marker) {
-    let [line, bridge, marks, last, before, marked] = ["", "", "", null, null, -Infinity];
+    let [line, bridge, marks, last, before, beforeX, marked] = ["", "", "", null, null, 0, -Infinity];
     for (const points of runs) {
       let fresh = true;
       let [px, py] = [0, 0];
@@ -112,9 +131,10 @@ class Chart {
           continue;
         }
         [px, py] = [x(point[0]).toFixed(1), y(point[at]).toFixed(1)];
-        if (fresh && before) bridge += `M${before}L${px} ${py}`;
+        // Of processes that live side by side, none goes on from another.
+        if (fresh && before && Number(px) >= beforeX) bridge += `M${before}L${px} ${py}`;
         line += `${fresh ? "M" : "L"}${px} ${py}`;
-        before = `${px} ${py}`;
+        [before, beforeX] = [`${px} ${py}`, Number(px)];
         last = point[at];
         if (px - marked >= MARKER_EVERY) {
           marks += markerPath(marker, Number(px), Number(py), 2.8);
@@ -156,7 +176,8 @@ class Chart {
 }
 
 export class Timelines {
-  #charts = Object.keys(SERIES).map((name) => new Chart(name));
+  #charts = Object.entries(SERIES).map(([name, series]) => new Chart(name, series));
+  #memory = null;
   #legend = html("ul", { class: "legend" });
   #names = "";
   #hidden = new Set();
@@ -168,6 +189,7 @@ export class Timelines {
   constructor(node, note) {
     this.note = note;
     const grid = html("div", { class: "charts" }, ...this.#charts.map((chart) => chart.node));
+    this.grid = grid;
     node.append(this.#legend, grid);
     new ResizeObserver(() => this.#draw()).observe(grid);
     new IntersectionObserver((entries) => {
@@ -203,29 +225,38 @@ export class Timelines {
     for (const each of this.#charts) each.cross(at);
     if (at === null || !this.last) return hideNote(chart);
     const time = this.last.start + this.#pick * WINDOW;
-    const rows = [...this.last.designs].map(([name, runs]) => {
-      const near = runs.flat().filter((p) => counted(p[chart.series.at]))
+    const rows = [...this.last.designs].flatMap(([name, runs]) => chart.series.at.map((place, i) => {
+      const near = runs.flat().filter((p) => counted(p[place]))
         .reduce((best, p) => (!best || Math.abs(p[0] - time) < Math.abs(best[0] - time) ? p : best), null);
-      return near && [name, `${chart.series.write(near[chart.series.at])} (\u2212${((this.last.end - near[0]) / 1000).toFixed(1)} s)`];
-    });
+      return near && [chart.nameOf(name, i), `${chart.series.write(near[place])} (\u2212${((this.last.end - near[0]) / 1000).toFixed(1)} s)`];
+    }));
     const box = chart.svg.getBoundingClientRect();
     showNote(chart, `${chart.series.title}, nearest to \u2212${((1 - this.#pick) * WINDOW / 1000).toFixed(0)} s`, rows.filter(Boolean),
       { left: box.left + at, width: 0, top: box.top + PAD.top, bottom: box.bottom });
   }
 
-  /** Draws runs ([{ strategy, workload, injected, points }], oldest first) up to the right edge. */
+  /** Adds the chart of memory, in front. */
+  #addMemory() {
+    this.#memory = new Chart("memory", MEMORY);
+    this.#charts.unshift(this.#memory);
+    this.grid.prepend(this.#memory.node);
+    this.#listen(this.#memory);
+  }
+
+  /** Draws runs ([{ series, program, workload, injected, points }], oldest first) up to the right edge. */
   update(runs, { end, frozen }) {
     const still = runs.length > 0 ? "No process lives: the lines stand still at the last numbers." : "No process has lived since the sidecar's history begins.";
     text(this.note, frozen ? still : "");
     const start = end - WINDOW;
     const [designs, spans] = [new Map(), []];
-    for (const { strategy, workload: name, injected, points } of runs) {
+    if (!this.#memory && runs.some((run) => run.program)) this.#addMemory();
+    for (const { series, program, workload: name, injected, points } of runs) {
       const workload = injected ? `${name}, delay injected` : name;
       const shown = points.filter((p) => p[0] >= start && p[0] <= end);
       if (shown.length === 0) continue;
-      if (!designs.has(strategy)) designs.set(strategy, []);
-      designs.get(strategy).push(shown);
-      if (spans.at(-1)?.workload !== workload) spans.push({ workload, from: shown[0][0] });
+      if (!designs.has(series)) designs.set(series, []);
+      designs.get(series).push(shown);
+      if (!program && spans.at(-1)?.workload !== workload) spans.push({ workload, from: shown[0][0] });
     }
     const sorted = new Map([...designs].sort((a, b) => rank(a[0]) - rank(b[0])));
     this.last = { designs: sorted, spans, start, end };

@@ -46,7 +46,9 @@ pub(crate) const ASSETS: &[Asset] = assets! {
     "/grid.js" JS "grid.js";
     "/histogram.js" JS "histogram.js";
     "/measures.js" JS "measures.js";
+    "/program.js" JS "program.js";
     "/results.js" JS "results.js";
+    "/sizes.js" JS "sizes.js";
     "/store.js" JS "store.js";
     "/stream.js" JS "stream.js";
     "/timeline.js" JS "timeline.js";

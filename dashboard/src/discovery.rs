@@ -2,15 +2,17 @@
 //!
 //! Invariants: a live segment is mapped once, however often it is read; a dead one is unmapped and its last
 //! snapshot kept, because nothing in it can change any more; a file that cannot be read is said once and asked again
-//! less and less often; a name stands for a file, and when it goes or comes to stand for another, what the first one
-//! counted goes to the retired.
+//! less and less often, and what it last said stands meanwhile; a name stands for a file, and when it goes or comes to
+//! stand for another, what the first one counted goes to the retired, once. Only what is known to have gone has gone: a
+//! look that fails changes nothing.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use stormglass_telemetry::{Directory, Liveness, ReadError, Segment, Snapshot};
+use stormglass_telemetry::{Directory, Liveness, ReadError, Reaper, Segment, Snapshot};
 
 use crate::retired::Retired;
 use crate::source::Source;
@@ -34,12 +36,12 @@ struct Entry {
 
 /// What is known of a file.
 enum State {
-    /// Mapped, and its process lived at the last read.
-    Live(Box<Segment>),
+    /// Mapped, and its process lived at the last read, which said this.
+    Live(Box<Segment>, Box<Snapshot>),
     /// Its process is dead; this is the last that can be said of it.
     Dead(Box<Snapshot>),
-    /// It could not be read, or has not been read yet.
-    Refused { times: u32, next_try: Instant },
+    /// It could not be read, or has not been read yet. One that could be once has said something.
+    Refused { times: u32, next_try: Instant, last: Option<Box<Snapshot>> },
 }
 
 /// The segments of one directory.
@@ -49,6 +51,8 @@ pub(crate) struct Discovery {
     entries: BTreeMap<PathBuf, Entry>,
     retired: Retired,
     errors: u64,
+    /// Held for as long as the sidecar runs.
+    reaper: Option<Reaper>,
     /// What was last said of the directory itself.
     complaint: Option<String>,
     next_reap: Instant,
@@ -63,6 +67,7 @@ impl Discovery {
             entries: BTreeMap::new(),
             retired: Retired::default(),
             errors: 0,
+            reaper: None,
             complaint: None,
             next_reap: Instant::now(),
         }
@@ -73,7 +78,12 @@ impl Discovery {
             return;
         }
         self.next_reap = now + REAP.min(self.keep_dead.max(Duration::from_millis(200)));
-        let removed = self.directory.reap(self.keep_dead);
+        if self.reaper.is_none() {
+            self.reaper = self.directory.reaper();
+        }
+        // Another sidecar may have come first; it removes what is to be removed.
+        let Some(reaper) = &self.reaper else { return };
+        let removed = reaper.reap(self.keep_dead);
         if removed > 0 {
             tracing::info!(removed, directory = %self.directory.path().display(), "removed segments of dead processes");
         }
@@ -92,15 +102,21 @@ impl Discovery {
                     tracing::warn!("{complaint}");
                     self.complaint = Some(complaint);
                 }
-                Vec::new()
+                return;
             }
         };
         let mut before = std::mem::take(&mut self.entries);
         let mut gone = Vec::new();
         for path in paths {
-            // What has vanished since the scan is left out.
-            let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
-            let inode = meta.ino();
+            let inode = match std::fs::symlink_metadata(&path) {
+                Ok(meta) => meta.ino(),
+                // What has vanished since the scan is left out.
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                Err(_) => {
+                    self.entries.extend(before.remove_entry(&path));
+                    continue;
+                }
+            };
             let known = before.remove(&path);
             let (same, other) = match known {
                 Some(entry) if entry.inode == inode => (Some(entry), None),
@@ -109,12 +125,12 @@ impl Discovery {
             gone.extend(other);
             let entry = same.unwrap_or_else(|| Entry {
                 inode,
-                state: State::Refused { times: 0, next_try: Instant::now() },
+                state: State::Refused { times: 0, next_try: Instant::now(), last: None },
             });
             self.entries.insert(path, entry);
         }
         gone.extend(before.into_values());
-        for snapshot in gone.into_iter().filter_map(|entry| entry.state.last()) {
+        for snapshot in gone.into_iter().filter_map(|entry| entry.state.end()) {
             self.retired.bury(snapshot);
         }
     }
@@ -129,7 +145,11 @@ impl Source for Discovery {
         for (path, entry) in &mut self.entries {
             match entry.state.read(path, now) {
                 Ok(snapshot) => snapshots.extend(snapshot),
-                Err(error) => self.errors += u64::from(entry.state.refuse(path, now, &error)),
+                Err(error) => {
+                    self.errors += u64::from(entry.state.refuse(path, now, &error));
+                    // Left out, its counts would fall, and come back.
+                    snapshots.extend(entry.state.last().cloned());
+                }
             }
         }
         snapshots
@@ -145,14 +165,16 @@ impl Source for Discovery {
 }
 
 impl State {
-    /// What the file says now; `None` if it is not to be asked yet.
+    /// What the file says now, or last said if it is not to be asked yet.
     fn read(&mut self, path: &Path, now: Instant) -> Result<Option<Snapshot>, ReadError> {
-        let segment = match self {
+        match self {
             State::Dead(snapshot) => return Ok(Some((**snapshot).clone())),
-            State::Live(segment) => segment,
-            State::Refused { next_try, .. } if now < *next_try => return Ok(None),
+            State::Refused { next_try, last, .. } if now < *next_try => return Ok(last.as_deref().cloned()),
+            // Liveness is looked at before the counts are read, so the counts of a dead process are its last.
+            State::Live(segment, last) => **last = segment.snapshot()?,
             State::Refused { .. } => {
                 let segment = Segment::open(path)?;
+                let snapshot = segment.snapshot()?;
                 let process = segment.process();
                 tracing::info!(
                     pid = process.pid,
@@ -161,26 +183,32 @@ impl State {
                     workload = %process.workload,
                     "found a process"
                 );
-                *self = State::Live(Box::new(segment));
-                return self.read(path, now);
+                *self = State::Live(Box::new(segment), Box::new(snapshot));
             }
-        };
-        // Liveness is looked at before the counts are read, so the counts of a dead process are its last.
-        let snapshot = segment.snapshot()?;
-        if snapshot.liveness == Liveness::Dead {
-            tracing::info!(pid = snapshot.process.pid, "the process is dead");
-            *self = State::Dead(Box::new(snapshot.clone()));
         }
-        Ok(Some(snapshot))
+        let snapshot = self.last().cloned();
+        if let Some(dead) = snapshot.as_ref().filter(|snapshot| snapshot.liveness == Liveness::Dead) {
+            tracing::info!(pid = dead.process.pid, "the process is dead");
+            *self = State::Dead(Box::new(dead.clone()));
+        }
+        Ok(snapshot)
+    }
+
+    /// What it said when it could last be read.
+    fn last(&self) -> Option<&Snapshot> {
+        match self {
+            State::Live(_, last) | State::Dead(last) => Some(last),
+            State::Refused { last, .. } => last.as_deref(),
+        }
     }
 
     /// The last that can be said of a file that has gone.
-    fn last(self) -> Option<Snapshot> {
+    fn end(self) -> Option<Snapshot> {
         match self {
-            State::Dead(snapshot) => Some(*snapshot),
             // Its file has lost its name, not its bytes: they stay mapped until here.
-            State::Live(segment) => segment.snapshot().ok(),
-            State::Refused { .. } => None,
+            State::Live(segment, last) => Some(segment.snapshot().unwrap_or(*last)),
+            State::Dead(last) => Some(*last),
+            State::Refused { last, .. } => last.map(|last| *last),
         }
     }
 
@@ -189,10 +217,11 @@ impl State {
         let times = match self {
             State::Refused { times, .. } => *times + 1,
             // It could be read before: what is wrong with it now is no matter of patience.
-            State::Live(_) | State::Dead(_) => PATIENCE,
+            State::Live(..) | State::Dead(_) => PATIENCE,
         };
         let wait = FIRST_RETRY.saturating_mul(1 << (times - 1).min(16)).min(LAST_RETRY);
-        *self = State::Refused { times, next_try: now + wait };
+        let last = self.last().cloned().map(Box::new);
+        *self = State::Refused { times, next_try: now + wait, last };
         if times == PATIENCE {
             tracing::warn!(file = %path.display(), "{error}");
         }
@@ -203,6 +232,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 
     use stormglass_telemetry::{Identity, Metric, Select, Writer};
 
@@ -295,6 +325,74 @@ mod tests {
         assert_eq!(snapshots[0].counts.sum(Metric::RingHits, Select::ALL), Some(5));
     }
 
+    fn hits(snapshot: &Snapshot) -> Option<u64> {
+        snapshot.counts.sum(Metric::RingHits, Select::ALL)
+    }
+
+    #[test]
+    fn a_look_that_fails_makes_nothing_count_twice() {
+        let (_place, directory) = place();
+        let mut discovery = Discovery::new(directory.clone(), HOUR);
+        let writer = writer(&directory);
+        let slot = writer.claim().expect("a slot");
+        slot.classes[2].ring_hits.add(7);
+        let allow = |mode| {
+            fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).expect("ours");
+        };
+        for mode in [0o700, 0o755, 0o700] {
+            allow(mode);
+            let snapshots = discovery.snapshots();
+            assert_eq!(snapshots.iter().map(hits).collect::<Vec<_>>(), [Some(7)], "{mode:o}");
+            assert_eq!(discovery.retired().snapshots().count(), 0, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_any_more_keeps_its_counts_and_is_read_again() {
+        let (_place, directory) = place();
+        let mut discovery = Discovery::new(directory.clone(), HOUR);
+        let writer = writer(&directory);
+        let slot = writer.claim().expect("a slot");
+        slot.classes[2].ring_hits.add(7);
+        assert_eq!(discovery.snapshots().iter().map(hits).collect::<Vec<_>>(), [Some(7)]);
+        let path = writer.path().expect("it has a segment").to_owned();
+        let whole = fs::read(&path).expect("readable");
+        let file = fs::File::options().write(true).open(&path).expect("ours");
+        file.set_len(100).expect("cut");
+        for _ in 0..2 {
+            assert_eq!(discovery.snapshots().iter().map(hits).collect::<Vec<_>>(), [Some(7)]);
+        }
+        assert_eq!(discovery.errors(), 1);
+        file.write_all_at(&whole, 0).expect("mended");
+        slot.classes[2].ring_hits.add(1);
+        let State::Refused { next_try, .. } = &mut discovery.entries.get_mut(&path).expect("known").state
+        else {
+            panic!("it was refused");
+        };
+        *next_try = Instant::now();
+        assert_eq!(discovery.snapshots().iter().map(hits).collect::<Vec<_>>(), [Some(8)]);
+
+        file.set_len(100).expect("cut");
+        discovery.snapshots();
+        fs::remove_file(&path).expect("ours");
+        assert!(discovery.snapshots().is_empty());
+        assert_eq!(discovery.retired().snapshots().map(hits).collect::<Vec<_>>(), [Some(8)]);
+        file.write_all_at(&whole, 0).expect("the writer counts on");
+    }
+
+    #[test]
+    fn another_sidecar_that_keeps_the_dead_for_longer_is_not_overruled() {
+        let (_place, directory) = place();
+        drop(writer(&directory));
+        let mut first = Discovery::new(directory.clone(), HOUR);
+        assert_eq!(first.snapshots().len(), 1);
+        let mut second = Discovery::new(directory.clone(), Duration::ZERO);
+        assert_eq!(second.snapshots().len(), 1);
+        drop(first);
+        second.next_reap = Instant::now();
+        assert_eq!(second.snapshots().len(), 0, "now it is the only one");
+    }
+
     #[test]
     fn a_foreign_file_is_an_error_once() {
         let (_place, directory) = place();
@@ -310,7 +408,7 @@ mod tests {
 
     #[test]
     fn waits_grow_and_are_bounded() {
-        let mut state = State::Refused { times: 0, next_try: Instant::now() };
+        let mut state = State::Refused { times: 0, next_try: Instant::now(), last: None };
         let error = Segment::open(Path::new("/nowhere")).expect_err("nothing is there");
         let now = Instant::now();
         let mut counted = 0;

@@ -79,7 +79,7 @@ impl SegmentCollector {
             .map(|&metric| {
                 let d = metric.descriptor();
                 let process = PROCESS_LABELS.iter().filter(|_| !is_of_sidecar(metric)).copied();
-                let labels = process.chain(d.labels.iter().map(|(l, _)| l.name())).map(str::to_owned);
+                let labels = process.chain(d.labels.iter().map(|l| l.name())).map(str::to_owned);
                 Desc::new(d.name.to_owned(), d.help.to_owned(), labels.collect(), [].into())
             })
             .collect::<Result<_, _>>()?;
@@ -117,11 +117,10 @@ impl Collector for SegmentCollector {
             families.value(Metric::ThreadsStarted, &labels, series.threads_started as f64);
             families.value(Metric::ThreadsDropped, &labels, series.threads_dropped as f64);
             families.value(Metric::SegmentBytes, &labels, series.segment_bytes as f64);
-            if let Some(bytes) = series.live_bytes {
-                families.value(Metric::LiveBytes, &labels, bytes as f64);
-            }
-            if let Some(bytes) = series.mapped_bytes {
-                families.value(Metric::MappedBytes, &labels, bytes as f64);
+            for ((metric, _), bytes) in series::HELD.iter().zip(series.held) {
+                if let Some(bytes) = bytes {
+                    families.value(*metric, &labels, bytes as f64);
+                }
             }
             families.counts(&series.counts, &labels);
             for version in &series.versions {

@@ -12,7 +12,9 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use stormglass_telemetry::{Delta, Liveness, Measures, Metric, Process, Select, Snapshot};
 
+use crate::general::General;
 use crate::grid::{Axes, Grid, grid};
+use crate::history::Memory;
 
 /// A process's name for the page: pids are reused, and one process may have several segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,20 +45,37 @@ impl Serialize for ProcessId {
 /// The moment that a frame is of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Now {
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970, as an [`Epoch`] has them.
     pub(crate) unix_ms: u64,
     /// `CLOCK_MONOTONIC`, nanoseconds.
     pub(crate) monotonic: u64,
 }
 
+/// What the wall clock said at one moment. From there on time is counted by the monotonic clock: a wall clock that is set
+/// back or forth bends no time line and stops none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Epoch(Now);
+
+impl Epoch {
+    pub(crate) fn of(unix_ms: u64, monotonic: u64) -> Epoch {
+        Epoch(Now { unix_ms, monotonic })
+    }
+
+    /// The moment at which the monotonic clock says this.
+    pub(crate) fn at(self, monotonic: u64) -> Now {
+        let since = monotonic.saturating_sub(self.0.monotonic) / 1_000_000;
+        Now { unix_ms: self.0.unix_ms.saturating_add(since), monotonic }
+    }
+}
+
 /// Everything that the page shows.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Frame {
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970; never less than in a frame before.
     pub(crate) time: u64,
-    #[serde(flatten)]
-    pub(crate) axes: Axes,
     pub(crate) processes: Vec<ProcessFrame>,
+    /// Processes that found no room in the frame.
+    pub(crate) left_out: usize,
     /// The newest benchmark report.
     pub(crate) results: Option<Arc<Value>>,
 }
@@ -87,10 +106,17 @@ pub(crate) struct Body {
     threads_dropped: u64,
     live_bytes: Option<u64>,
     mapped_bytes: Option<u64>,
+    cached_bytes: Option<u64>,
+    purged_bytes: Option<u64>,
+    resident_bytes: Option<u64>,
     rates: Measures,
     lifetime: Measures,
+    #[serde(flatten)]
+    axes: Axes,
     grid: Grid,
     retries: Retries,
+    /// What an allocator of every size has beside its grid; null for a mid pool.
+    general: Option<General>,
 }
 
 /// Operations by how often they had to try again; empty if the writer does not count that.
@@ -117,10 +143,12 @@ impl ProcessFrame {
 }
 
 impl Body {
-    pub(crate) fn new(snapshot: &Snapshot, spans: &Spans, axes: &Axes) -> Body {
+    pub(crate) fn new(snapshot: &Snapshot, spans: &Spans) -> Body {
         let process = &snapshot.process;
         let recent = spans.recent.as_ref().unwrap_or(&spans.lifetime);
         let lifetime = spans.lifetime.measures(Select::ALL);
+        let axes = Axes::of(&recent.counts.schema);
+        let held = snapshot.held();
         Body {
             id: ProcessId::of(process),
             pid: process.pid,
@@ -131,13 +159,18 @@ impl Body {
             version: process.version.clone(),
             live: snapshot.liveness == Liveness::Live,
             created: process.created,
-            threads: snapshot.threads,
+            threads: held.threads,
             threads_dropped: snapshot.threads_dropped,
-            live_bytes: snapshot.live_bytes(),
-            mapped_bytes: snapshot.mapped_bytes(),
+            live_bytes: held.live_bytes,
+            mapped_bytes: held.mapped_bytes,
+            cached_bytes: held.cached_bytes,
+            purged_bytes: held.purged_bytes,
+            resident_bytes: held.resident_bytes,
             rates: spans.recent.as_ref().map_or(lifetime, |d| d.measures(Select::ALL)),
             lifetime,
-            grid: grid(recent, axes),
+            grid: grid(recent, &axes),
+            axes,
+            general: General::of(snapshot, recent),
             retries: recent
                 .counts
                 .histogram(Metric::CasRetries, Select::ALL)
@@ -148,6 +181,14 @@ impl Body {
     /// The measures of the frame's span of time.
     pub(crate) fn rates(&self) -> &Measures {
         &self.rates
+    }
+
+    /// What the time line of memory shows; nothing of a mid pool, whose process holds memory elsewhere.
+    pub(crate) fn memory(&self) -> Memory {
+        if self.general.is_none() {
+            return Memory::default();
+        }
+        Memory { live: self.live_bytes, mapped: self.mapped_bytes, resident: self.resident_bytes }
     }
 }
 
@@ -175,11 +216,11 @@ impl Spans {
     ) -> Spans {
         let mut lifetime = snapshot.lifetime();
         if snapshot.liveness == Liveness::Dead {
-            // A heartbeat is a slow path. A process that lived from its rings had its last one long before its
-            // end; what was seen alive lived at least that long.
+            // One that was killed does not say how long it lived. What was seen alive lived at least that long, and a sample
+            // longer at most.
             if let Some(seen) = earlier.clone().rev().find(|s| s.liveness == Liveness::Live) {
-                lifetime.elapsed =
-                    lifetime.elapsed.max(Duration::from_nanos(seen.taken.saturating_sub(snapshot.born)));
+                let until = seen.taken.max(snapshot.heartbeat).saturating_sub(snapshot.born);
+                lifetime.elapsed = lifetime.elapsed.max(Some(Duration::from_nanos(until.max(1))));
             }
             return Spans { recent: None, lifetime };
         }
@@ -215,7 +256,7 @@ mod tests {
 
     fn recent(now: u64, earlier: &[u64]) -> Option<Duration> {
         let earlier: Vec<Snapshot> = earlier.iter().map(|&age| at(age)).collect();
-        Spans::new(&at(now), earlier.iter()).recent.map(|d| d.elapsed)
+        Spans::new(&at(now), earlier.iter()).recent.and_then(|d| d.elapsed)
     }
 
     #[test]
@@ -237,18 +278,28 @@ mod tests {
         let mut dead = at(4 * SECOND);
         dead.liveness = Liveness::Dead;
         dead.taken += 60 * SECOND;
+        dead.threads = 0;
         let spans = Spans::new(&dead, [].iter());
         assert!(spans.recent.is_none());
-        assert_eq!(spans.lifetime.elapsed, Duration::from_secs(4));
+        assert_eq!(spans.lifetime.elapsed, Some(Duration::from_secs(4)));
 
         dead.heartbeat = dead.born + 1;
+        dead.threads = 1;
+        assert_eq!(Spans::new(&dead, [].iter()).lifetime.elapsed, None, "killed unseen");
         let seen = at(3 * SECOND);
-        assert_eq!(Spans::new(&dead, [seen].iter()).lifetime.elapsed, Duration::from_secs(3));
+        assert_eq!(Spans::new(&dead, [seen].iter()).lifetime.elapsed, Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn a_card_of_a_killed_process_holds_nothing() {
+        let mut killed = at(4 * SECOND);
+        killed.liveness = Liveness::Dead;
+        let body = Body::new(&killed, &Spans::new(&killed, [].iter()));
+        assert_eq!((body.threads, body.live_bytes, body.mapped_bytes), (0, Some(0), Some(0)));
     }
 
     #[test]
     fn the_shape_is_the_one_that_the_page_reads() {
-        let axes = Axes::own();
         let process = Process {
             injected: Some("class=2048,shard=3,delay=1us".to_owned()),
             ..synthetic::process(1, "lockfree-single")
@@ -259,20 +310,22 @@ mod tests {
         let earlier = [of(9 * SECOND)];
         let spans = Spans::new(&snapshot, earlier.iter());
         let now = Now { unix_ms: 5, monotonic: snapshot.taken + SECOND / 4 };
-        let body = Arc::new(Body::new(&snapshot, &spans, &axes));
+        let body = Arc::new(Body::new(&snapshot, &spans));
         let frame = Frame {
             time: now.unix_ms,
-            axes,
             processes: vec![ProcessFrame::new(body, &snapshot, now)],
+            left_out: 3,
             results: None,
         };
         let json = serde_json::to_value(&frame).expect("a frame is JSON");
         assert_eq!(json["time"], 5);
-        assert_eq!(json["classes"][3], "8192");
-        assert_eq!(json["shards"].as_array().map(Vec::len), Some(8));
+        assert_eq!(json["left_out"], 3);
         assert!(json["results"].is_null());
         let process = &json["processes"][0];
         assert_eq!(process["id"], "1-10-0");
+        assert_eq!(process["classes"][3], "8192");
+        assert_eq!(process["shards"].as_array().map(Vec::len), Some(8));
+        assert!(process["general"].is_null());
         assert_eq!(process["live"], true);
         assert_eq!(process["age_seconds"], 0.25);
         assert_eq!(process["strategy"], "lockfree-single");
@@ -283,7 +336,16 @@ mod tests {
         assert!(process["grid"]["walked_per_kept"][0][3].is_null());
         assert_eq!(process["retries"]["bounds"].as_array().map(Vec::len), Some(12));
         assert_eq!(process["retries"]["buckets"][4], 10_000);
-        for key in ["pid", "command", "workload", "version", "created", "threads", "threads_dropped"] {
+        for key in [
+            "pid",
+            "command",
+            "workload",
+            "version",
+            "created",
+            "threads",
+            "threads_dropped",
+            "resident_bytes",
+        ] {
             assert!(!process[key].is_null(), "{key}");
         }
     }

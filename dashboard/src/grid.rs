@@ -1,10 +1,11 @@
 //! The grid of classes and shards: one number a cell, for each measure that the page can colour it by.
 //!
-//! Invariant: a cell says what `Delta::measures` says of that class and shard. It is computed in one pass over the
-//! counts rather than in 56 selections, because it is done five times a second; a test holds the two together.
+//! Invariants: its rows and columns are the classes and shards that the process's writer has. A cell says what
+//! `Delta::measures` says of that class and shard; it is computed in one pass over the counts rather than in a selection
+//! a cell, because it is done five times a second; a test holds the two together.
 
 use serde::Serialize;
-use stormglass_telemetry::{Counts, Delta, Family, Kind, Label, Metric};
+use stormglass_telemetry::{Counts, Delta, Family, Kind, Label, Metric, Schema};
 
 use crate::round::round;
 
@@ -20,7 +21,7 @@ pub(crate) struct Grid {
     pub(crate) walked_per_kept: Cells,
 }
 
-/// The labels that every grid of this sidecar has, whatever the writer's schema says.
+/// The labels of a grid: those that the process's writer has.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Axes {
     pub(crate) classes: Vec<String>,
@@ -28,9 +29,9 @@ pub(crate) struct Axes {
 }
 
 impl Axes {
-    /// Those of this build.
-    pub(crate) fn own() -> Axes {
-        let values = |label: Label| (0..label.cardinality()).map(|i| label.value(i)).collect();
+    /// Those of a writer.
+    pub(crate) fn of(schema: &Schema) -> Axes {
+        let values = |label| schema.label_values(label).to_vec();
         Axes { classes: values(Label::Class), shards: values(Label::Shard) }
     }
 }
@@ -45,14 +46,13 @@ impl Sums {
     fn of(counts: &Counts, metric: Metric, axes: &Axes) -> Sums {
         let shards = axes.shards.len();
         let cells = counts.schema.family(metric).and_then(|family| {
-            let class = Place::of(counts, family, Label::Class, &axes.classes)?;
-            let shard = Place::of(counts, family, Label::Shard, &axes.shards)?;
+            let class = position(counts, family, Label::Class)?;
+            let shard = position(counts, family, Label::Shard)?;
             let mut cells = vec![0_u64; axes.classes.len() * shards];
             counts.each(family, |at, values| {
-                if let (Some(class), Some(shard)) = (class.row(at), shard.row(at)) {
-                    // Of a histogram, what is wanted is the sum: its last value.
-                    let value = if family.kind == Kind::Histogram { values.last() } else { values.first() };
-                    let cell = &mut cells[class * shards + shard];
+                // Of a histogram, what is wanted is the sum: its last value.
+                let value = if family.kind == Kind::Histogram { values.last() } else { values.first() };
+                if let Some(cell) = cells.get_mut(at[class] * shards + at[shard]) {
                     *cell = cell.wrapping_add(*value.unwrap_or(&0));
                 }
             });
@@ -66,25 +66,9 @@ impl Sums {
     }
 }
 
-/// Where a family keeps a label, and which row of ours each of the writer's values is: a newer writer may have
-/// more classes, or others.
-struct Place {
-    position: usize,
-    rows: Vec<Option<usize>>,
-}
-
-impl Place {
-    fn of(counts: &Counts, family: &Family, label: Label, ours: &[String]) -> Option<Place> {
-        let labels = &counts.schema.labels;
-        let position = family.labels.iter().position(|&l| labels[l].name == label.name())?;
-        let theirs = &labels[family.labels[position]].values;
-        let rows = theirs.iter().map(|value| ours.iter().position(|own| own == value)).collect();
-        Some(Place { position, rows })
-    }
-
-    fn row(&self, at: &[usize]) -> Option<usize> {
-        self.rows[at[self.position]]
-    }
+/// Which of a family's labels this is.
+fn position(counts: &Counts, family: &Family, label: Label) -> Option<usize> {
+    family.labels.iter().position(|&l| counts.schema.labels[l].name == label.name())
 }
 
 /// The grid of a span of time.
@@ -95,7 +79,7 @@ pub(crate) fn grid(delta: &Delta, axes: &Axes) -> Grid {
     let lock_wait = sums(Metric::LockWait);
     let kept = sums(Metric::WalkBlocksKept);
     let in_vain = sums(Metric::WalkBlocksWasted);
-    let seconds = delta.elapsed.as_secs_f64();
+    let seconds = delta.elapsed.map(|elapsed| elapsed.as_secs_f64());
 
     let cells = |value: &dyn Fn(usize, usize) -> Option<f64>| -> Cells {
         (0..axes.classes.len())
@@ -103,9 +87,9 @@ pub(crate) fn grid(delta: &Delta, axes: &Axes) -> Grid {
             .collect()
     };
     Grid {
-        cas_failures_per_second: cells(&|c, s| Some(failures.at(c, s)? as f64 / seconds)),
+        cas_failures_per_second: cells(&|c, s| Some(failures.at(c, s)? as f64 / seconds?)),
         failures_per_attempt: cells(&|c, s| ratio(failures.at(c, s)?, attempts.at(c, s)?)),
-        lock_wait_ratio: cells(&|c, s| Some(lock_wait.at(c, s)? as f64 / 1e9 / seconds)),
+        lock_wait_ratio: cells(&|c, s| Some(lock_wait.at(c, s)? as f64 / 1e9 / seconds?)),
         walked_per_kept: cells(&|c, s| {
             let kept = kept.at(c, s)?;
             ratio(kept.wrapping_add(in_vain.at(c, s)?), kept)
@@ -122,24 +106,24 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use stormglass_telemetry::{Schema, Select};
+    use stormglass_telemetry::{Schema, Select, Snapshot};
 
     use super::*;
     use crate::synthetic::{self, SECOND};
 
-    #[test]
-    fn a_cell_says_what_the_measures_of_its_class_and_shard_say() {
-        let mut snapshot = synthetic::snapshot(synthetic::process(1, "lockfree-walk"), 2 * SECOND);
-        // Any values will do, as long as every cell has its own.
+    /// Fills every cell with a number of its own, and holds the grid against the measures.
+    fn check(mut snapshot: Snapshot, classes: usize, shards: usize) {
         let mut state = 1_u64;
         for value in &mut snapshot.counts.values {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             *value = state >> 44;
         }
         let delta = snapshot.lifetime();
-        let grid = grid(&delta, &Axes::own());
-        for class in 0..7 {
-            for shard in 0..8 {
+        let grid = grid(&delta, &Axes::of(&delta.counts.schema));
+        assert_eq!(grid.cas_failures_per_second.len(), classes);
+        for class in 0..classes {
+            assert_eq!(grid.cas_failures_per_second[class].len(), shards);
+            for shard in 0..shards {
                 let slow = delta.measures(Select::ALL.class(class).shard(shard));
                 let rounded = |v: Option<f64>| v.and_then(round);
                 assert_eq!(grid.cas_failures_per_second[class][shard], rounded(slow.cas_failures_per_second));
@@ -151,17 +135,25 @@ mod tests {
     }
 
     #[test]
-    fn what_the_writer_does_not_count_is_absent_and_a_foreign_class_is_left_out() {
+    fn a_cell_says_what_the_measures_of_its_class_and_shard_say() {
+        check(synthetic::snapshot(synthetic::process(1, "lockfree-walk"), 2 * SECOND), 7, 8);
+        check(synthetic::general(1, 2 * SECOND), 3, 1);
+    }
+
+    #[test]
+    fn what_the_writer_does_not_count_is_absent_and_its_classes_are_its_own() {
         let mut schema = Schema::own();
         let class = schema.labels.iter_mut().find(|l| l.name == "class").expect("own label");
-        class.values[0] = "1024".to_owned();
+        class.values.push("65536".to_owned());
         schema.families.retain(|f| f.name != "stormglass_lock_wait_seconds");
         let schema = Arc::new(Schema::new(schema.labels, schema.families));
-        let delta = Delta { elapsed: Duration::from_secs(1), counts: Counts::zero(schema) };
-        let grid = grid(&delta, &Axes::own());
+        let axes = Axes::of(&schema);
+        assert_eq!(axes.classes.last().map(String::as_str), Some("65536"));
+        let delta = Delta { elapsed: Some(Duration::from_secs(1)), counts: Counts::zero(schema) };
+        let grid = grid(&delta, &axes);
         assert_eq!(grid.lock_wait_ratio[0][0], None);
         assert_eq!(grid.failures_per_attempt[3][3], None, "no attempts, no ratio");
-        assert_eq!(grid.cas_failures_per_second[3][3], Some(0.0));
-        assert_eq!(grid.cas_failures_per_second.len(), 7);
+        assert_eq!(grid.cas_failures_per_second[7][3], Some(0.0));
+        assert_eq!(grid.cas_failures_per_second.len(), 8);
     }
 }

@@ -29,6 +29,17 @@ struct Point {
     cas_failures_per_second: Option<f32>,
     ring_hit_ratio: Option<f32>,
     lock_wait_ratio: Option<f32>,
+    live_bytes: Option<f32>,
+    mapped_bytes: Option<f32>,
+    resident_bytes: Option<f32>,
+}
+
+/// Bytes of a process at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) live: Option<u64>,
+    pub(crate) mapped: Option<u64>,
+    pub(crate) resident: Option<u64>,
 }
 
 impl Serialize for Point {
@@ -40,6 +51,9 @@ impl Serialize for Point {
             value(self.cas_failures_per_second),
             value(self.ring_hit_ratio),
             value(self.lock_wait_ratio),
+            value(self.live_bytes),
+            value(self.mapped_bytes),
+            value(self.resident_bytes),
         )
             .serialize(serializer)
     }
@@ -48,10 +62,13 @@ impl Serialize for Point {
 /// Whose line it is.
 #[derive(Clone, Debug, Serialize)]
 struct Owner {
+    command: String,
     strategy: String,
     workload: String,
     injected: Option<String>,
     pid: u32,
+    /// Whether it is an allocator of every size.
+    general: bool,
 }
 
 #[derive(Debug)]
@@ -68,15 +85,17 @@ pub(crate) struct History {
 
 impl History {
     /// Adds a point, unless the last one is too recent.
-    pub(crate) fn record(&mut self, process: &Process, unix_ms: u64, measures: &Measures) {
+    pub(crate) fn record(&mut self, process: &Process, unix_ms: u64, measures: &Measures, memory: &Memory) {
         let id = ProcessId::of(process);
         if !self.lines.contains_key(&id) {
             self.make_room();
             let owner = Owner {
+                command: process.command.clone(),
                 strategy: process.strategy.clone(),
                 workload: process.workload.clone(),
                 injected: process.injected.clone(),
                 pid: process.pid,
+                general: memory.live.is_some(),
             };
             self.lines.insert(id, Line { owner, points: VecDeque::new() });
         }
@@ -94,6 +113,9 @@ impl History {
             cas_failures_per_second: single(measures.cas_failures_per_second),
             ring_hit_ratio: single(measures.ring_hit_ratio),
             lock_wait_ratio: single(measures.lock_wait_ratio),
+            live_bytes: memory.live.map(|bytes| bytes as f32),
+            mapped_bytes: memory.mapped.map(|bytes| bytes as f32),
+            resident_bytes: memory.resident.map(|bytes| bytes as f32),
         });
     }
 
@@ -145,14 +167,19 @@ mod tests {
         let mut history = History::default();
         let process = synthetic::process(1, "mutex");
         for i in 0..POINTS as u64 + 100 {
-            history.record(&process, i * 500, &measures());
+            history.record(&process, i * 500, &measures(), &Memory::default());
         }
         let line = &history.lines[&ProcessId::of(&process)];
         assert_eq!(line.points.len(), POINTS);
         assert_eq!(line.points.front().map(|p| p.unix_ms), Some(100 * 500), "the oldest went first");
 
         for pid in 2..=PROCESSES as u32 + 10 {
-            history.record(&synthetic::process(pid, "mutex"), 1_000_000 + u64::from(pid), &measures());
+            history.record(
+                &synthetic::process(pid, "mutex"),
+                1_000_000 + u64::from(pid),
+                &measures(),
+                &Memory::default(),
+            );
         }
         assert_eq!(history.lines.len(), PROCESSES);
         assert!(!history.lines.contains_key(&ProcessId::of(&process)), "the one heard of longest ago went");
@@ -163,7 +190,7 @@ mod tests {
         let mut history = History::default();
         let process = synthetic::process(1, "mutex");
         for unix_ms in [1000, 1200, 1400, 1600, 2000] {
-            history.record(&process, unix_ms, &measures());
+            history.record(&process, unix_ms, &measures(), &Memory::default());
         }
         let times: Vec<u64> =
             history.lines[&ProcessId::of(&process)].points.iter().map(|p| p.unix_ms).collect();
@@ -173,12 +200,16 @@ mod tests {
     #[test]
     fn the_shape_is_the_one_that_the_page_reads() {
         let mut history = History::default();
-        history.record(&synthetic::process(7, "mutex"), 1000, &measures());
+        let memory = Memory { live: Some(70), mapped: Some(1 << 20), resident: None };
+        history.record(&synthetic::process(7, "mutex"), 1000, &measures(), &memory);
         let json = serde_json::to_value(&history).expect("history is JSON");
-        assert_eq!(json["points"]["7-70-0"], serde_json::json!([[1000, 1_234_600.0, null, null, null]]));
+        assert_eq!(
+            json["points"]["7-70-0"],
+            serde_json::json!([[1000, 1_234_600.0, null, null, null, 70.0, 1_048_600.0, null]])
+        );
         assert_eq!(
             json["processes"]["7-70-0"],
-            serde_json::json!({"strategy": "mutex", "workload": "storm", "injected": null, "pid": 7})
+            serde_json::json!({"command": "hammer", "strategy": "mutex", "workload": "storm", "injected": null, "pid": 7, "general": true})
         );
     }
 }

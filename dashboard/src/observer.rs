@@ -9,8 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use stormglass_telemetry::{Liveness, Snapshot, clock};
 
-use crate::frame::{Body, Frame, INTERVAL, Now, ProcessFrame, ProcessId, Spans};
-use crate::grid::Axes;
+use crate::frame::{Body, Epoch, Frame, INTERVAL, Now, ProcessFrame, ProcessId, Spans};
 use crate::history::{History, PROCESSES};
 use crate::results::Results;
 use crate::source::SharedSource;
@@ -31,29 +30,34 @@ struct Track {
 pub(crate) struct Observer {
     source: SharedSource,
     results: Results,
-    axes: Axes,
+    epoch: Epoch,
     tracks: BTreeMap<ProcessId, Track>,
     pub(crate) history: History,
 }
 
 impl Observer {
     pub(crate) fn new(source: SharedSource, results: Results) -> Observer {
-        Observer { source, results, axes: Axes::own(), tracks: BTreeMap::new(), history: History::default() }
+        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+        Observer {
+            source,
+            results,
+            epoch: Epoch::of(unix_ms, clock::monotonic()),
+            tracks: BTreeMap::new(),
+            history: History::default(),
+        }
     }
 
     /// Reads every process now, and says what is to be shown.
     pub(crate) fn observe(&mut self) -> Frame {
         let snapshots = self.source.lock().snapshots();
-        let now = Now {
-            unix_ms: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64),
-            monotonic: clock::monotonic(),
-        };
+        let now = self.epoch.at(clock::monotonic());
         self.frame(snapshots, now)
     }
 
     fn frame(&mut self, mut snapshots: Vec<Snapshot>, now: Now) -> Frame {
-        // The living first, then the youngest, so that what is cut off is the longest dead.
+        // The living first, then the youngest, so that what is cut off is the longest dead. The frame says how many.
         snapshots.sort_by_key(|s| (s.liveness == Liveness::Dead, std::cmp::Reverse(s.born)));
+        let left_out = snapshots.len().saturating_sub(PROCESSES);
         snapshots.truncate(PROCESSES);
         snapshots.sort_by_key(|s| (s.born, ProcessId::of(&s.process)));
 
@@ -62,26 +66,27 @@ impl Observer {
         for snapshot in snapshots {
             let id = ProcessId::of(&snapshot.process);
             let mut track = before.remove(&id).unwrap_or_default();
-            let body = track.body(&snapshot, now, &self.axes, &mut self.history);
+            let body = track.body(&snapshot, now, &mut self.history);
             processes.push(ProcessFrame::new(body, &snapshot, now));
             track.remember(snapshot);
             self.tracks.insert(id, track);
         }
-        Frame { time: now.unix_ms, axes: self.axes.clone(), processes, results: self.results.latest() }
+        let results = self.results.latest();
+        Frame { time: now.unix_ms, processes, left_out, results }
     }
 }
 
 impl Track {
-    fn body(&mut self, snapshot: &Snapshot, now: Now, axes: &Axes, history: &mut History) -> Arc<Body> {
+    fn body(&mut self, snapshot: &Snapshot, now: Now, history: &mut History) -> Arc<Body> {
         if let Some(body) = &self.buried {
             return Arc::clone(body);
         }
         let spans = Spans::new(snapshot, self.earlier.iter());
-        let body = Arc::new(Body::new(snapshot, &spans, axes));
+        let body = Arc::new(Body::new(snapshot, &spans));
         let dead = snapshot.liveness == Liveness::Dead;
         // One that was never seen alive leaves one point, its life; a life is no point on the line of another.
         if spans.recent.is_some() || (dead && self.earlier.is_empty()) {
-            history.record(&snapshot.process, now.unix_ms, body.rates());
+            history.record(&snapshot.process, now.unix_ms, body.rates(), &body.memory());
         }
         if dead {
             self.earlier = VecDeque::new();
@@ -142,6 +147,18 @@ mod tests {
     }
 
     #[test]
+    fn the_wall_clock_is_asked_once() {
+        let mut observer = observer();
+        observer.epoch = Epoch::of(3_600_000, 100 * SECOND);
+        let times: Vec<u64> = [100, 101, 103].map(|at| observer.epoch.at(at * SECOND).unix_ms).into();
+        assert_eq!(times, [3_600_000, 3_601_000, 3_603_000]);
+        // In 1970 for as long as it runs, if the clock said so at the start.
+        observer.epoch = Epoch::of(3_600_000, clock::monotonic());
+        let (first, second) = (observer.observe().time, observer.observe().time);
+        assert!(3_600_000 <= first && first <= second && second < 7_200_000, "{first} {second}");
+    }
+
+    #[test]
     fn a_dead_process_is_worked_out_once_and_shows_its_life() {
         let mut observer = observer();
         for age in [SECOND, 2 * SECOND] {
@@ -151,6 +168,7 @@ mod tests {
         }
         let mut dead = at(1, 4 * SECOND);
         dead.liveness = Liveness::Dead;
+        dead.threads = 0;
         let frame = observer.frame(vec![dead.clone()], now(&dead));
         assert_eq!(frame.processes[0].rates().allocations_per_second, Some(1e6));
         let track = observer.tracks.values().next().expect("still shown");
@@ -162,6 +180,7 @@ mod tests {
         let mut observer = observer();
         let mut dead = at(9, SECOND / 10);
         dead.liveness = Liveness::Dead;
+        dead.threads = 0;
         let moment = now(&dead);
         let frame = observer.frame(vec![dead], moment);
         assert_eq!(frame.processes[0].rates().allocations_per_second, Some(1e6));
@@ -180,6 +199,7 @@ mod tests {
         let moment = now(&snapshots[0]);
         let frame = observer.frame(snapshots, moment);
         assert_eq!(frame.processes.len(), PROCESSES);
+        assert_eq!(frame.left_out, 200 - PROCESSES);
         let json = serde_json::to_value(&frame).expect("JSON");
         assert!(json["processes"].as_array().expect("a list").iter().any(|p| p["live"] == true));
     }

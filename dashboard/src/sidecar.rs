@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::discovery::Discovery;
 use crate::error::ServeError;
 use crate::exposition::Exposition;
+use crate::listener::Bounded;
 use crate::observer::Observer;
 use crate::results::Results;
 use crate::routes::{Shared, router};
@@ -92,7 +93,9 @@ impl Sidecar {
             let _ = closed.changed().await;
         };
         let mut server = std::pin::pin!(
-            axum::serve(self.listener, router).with_graceful_shutdown(end(closed.clone())).into_future()
+            axum::serve(Bounded::new(self.listener), router)
+                .with_graceful_shutdown(end(closed.clone()))
+                .into_future()
         );
         let mut sampling = std::pin::pin!(sampler.run(end(closed)));
         let mut shutdown = std::pin::pin!(shutdown);

@@ -110,6 +110,51 @@ fn what_a_writer_counts_is_served_until_the_shutdown() {
 }
 
 #[test]
+fn a_program_of_every_size_is_shown_by_its_own_classes() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let directory = Directory::at(place.path().join("segments"));
+    let identity = Identity { strategy: "page", ..Identity::default() };
+    let writer = Writer::<3, 2>::create_general(&directory, &identity, &[16, 48, 1000]).expect("a segment");
+    let slot = writer.claim().expect("a slot");
+    slot.classes[1].ring_misses.add(4);
+    slot.shard(1, 1).page_mapped_bytes.add(8192);
+    slot.totals.large_allocations.add(1);
+    slot.totals.large_allocated_bytes.add(100_000);
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (started, address) = std::sync::mpsc::channel();
+    let config = config(&directory);
+    let server = std::thread::spawn(move || {
+        runtime().block_on(async {
+            let sidecar = Sidecar::bind(config).await?;
+            started.send(sidecar.address()).expect("the test waits");
+            sidecar.serve(async { drop(stopped.await) }).await
+        })
+    });
+    let address = address.recv().expect("the sidecar starts");
+    let metrics = body(address, "/metrics");
+    let value = |name: &str, labels: &str| {
+        let series =
+            metrics.lines().find(|line| line.starts_with(&format!("{name}{{")) && line.contains(labels));
+        series.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+    };
+    assert_eq!(value("stormglass_ring_misses_total", r#"class="48""#), Some(4));
+    assert_eq!(value("stormglass_large_allocations_total", ""), Some(1));
+    assert_eq!(value("stormglass_live_bytes", ""), Some(4 * 48 + 100_000));
+    assert_eq!(value("stormglass_mapped_bytes", ""), Some(8192));
+    assert!(value("stormglass_resident_bytes", "").is_some_and(|bytes| bytes > 1 << 20), "this process");
+
+    let snapshot: Value = serde_json::from_str(&body(address, "/api/snapshot")).expect("JSON");
+    let process = &snapshot["processes"][0];
+    assert_eq!(process["classes"], serde_json::json!(["16", "48", "1000"]));
+    assert_eq!(process["grid"]["cas_failures_per_second"][1].as_array().map(Vec::len), Some(2));
+    assert_eq!(process["general"]["live_bytes_by_class"], serde_json::json!([null, 192, null]));
+    assert_eq!(process["general"]["large"]["live_bytes"], 100_000);
+    stop.send(()).expect("the sidecar runs");
+    server.join().expect("no panic").expect("no error");
+}
+
+#[test]
 fn a_port_that_is_taken_is_said_with_what_to_do() {
     let directory = Directory::at("/nonexistent");
     runtime().block_on(async {

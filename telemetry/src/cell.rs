@@ -8,7 +8,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 /// A 64-bit counter with one writer and any number of readers, in this process or another.
 ///
-/// Two writers would lose counts; they would not be undefined behaviour.
+/// Two writers would lose counts. That is no data race, and yet no small matter: an allocator's ring takes its cursors from
+/// such cells, and hands blocks out twice when they jump. Hence a forked child gets cells of its own (`fork.rs`).
 #[repr(transparent)]
 #[derive(Debug, Default)]
 pub struct Cell(AtomicU64);

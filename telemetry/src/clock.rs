@@ -1,7 +1,12 @@
 //! Time for the slow path: processor ticks, turned into nanoseconds by one multiplication.
 //!
 //! A `clock_gettime` on both sides of a lock would cost as much as the work that it times; a tick counter costs
-//! a third of that. Invariant: `nanoseconds` never panics and is monotone in its argument.
+//! a third of that. Where the processor does not promise that its counter runs at one rate, ticks are the nanoseconds of
+//! `CLOCK_MONOTONIC` all the same: dear rather than wrong. Invariants: `nanoseconds` never panics and is monotone in its
+//! argument, and a span is never negative: a counter that is a tick behind on another core makes it 0, not 584 years.
+
+#[cfg(target_arch = "x86_64")]
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Turns differences of [`ticks`] into nanoseconds.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +29,19 @@ impl Clock {
         ((u128::from(ticks) * u128::from(self.scale)) >> 32) as u64
     }
 
-    /// The shortest span of ticks that is at least so many nanoseconds long; none where the counter's rate is not steady.
+    /// The length of the span from `start` to `end`, both from [`ticks`], in nanoseconds.
+    #[inline]
+    pub fn between(self, start: u64, end: u64) -> u64 {
+        self.nanoseconds(end.saturating_sub(start))
+    }
+
+    /// The time since `start`, which is from [`ticks`], in nanoseconds.
+    #[inline]
+    pub fn since(self, start: u64) -> u64 {
+        self.between(start, ticks())
+    }
+
+    /// The shortest span of ticks that is at least so many nanoseconds long; none if ticks have no length.
     pub fn ticks_of(self, nanoseconds: u64) -> Option<u64> {
         let scale = u128::from(self.scale);
         (scale > 0).then(|| (u128::from(nanoseconds) << 32).div_ceil(scale).try_into().unwrap_or(u64::MAX))
@@ -45,25 +62,48 @@ fn invariant() -> bool {
     __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & (1 << 8) != 0
 }
 
+/// Whether [`ticks`] has to ask the kernel; found out by the first [`Clock`], before any tick is turned into time.
+#[cfg(target_arch = "x86_64")]
+static UNSTEADY: AtomicBool = AtomicBool::new(false);
+
 /// The tick counter now. Only differences on one thread mean anything.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub fn ticks() -> u64 {
+    // Relaxed: a fact of the machine, which publishes nothing.
+    counter(UNSTEADY.load(Ordering::Relaxed))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn counter(unsteady: bool) -> u64 {
+    if unsteady {
+        return monotonic();
+    }
     // SAFETY: RDTSC exists on every x86-64 processor and touches no memory.
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
 #[cfg(target_arch = "x86_64")]
 fn scale() -> u64 {
+    let unsteady = !invariant();
+    UNSTEADY.store(unsteady, Ordering::Relaxed);
+    scale_of(unsteady)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn scale_of(unsteady: bool) -> u64 {
     const SPAN: u64 = 100_000;
-    let (t0, n0) = (ticks(), monotonic());
+    if unsteady {
+        return 1 << 32;
+    }
+    let (t0, n0) = (counter(unsteady), monotonic());
     let mut n1 = monotonic();
     while n1 - n0 < SPAN {
         n1 = monotonic();
     }
-    let ticks = ticks().wrapping_sub(t0).max(1);
-    // A counter that changes its rate would make every duration a guess; then show none rather than wrong ones.
-    if invariant() { ((u128::from(n1 - n0) << 32) / u128::from(ticks)) as u64 } else { 0 }
+    let ticks = counter(unsteady).saturating_sub(t0).max(1);
+    ((u128::from(n1 - n0) << 32) / u128::from(ticks)) as u64
 }
 
 /// The tick counter now. Only differences on one thread mean anything.
@@ -93,6 +133,25 @@ mod tests {
         let clock = Clock { scale: 1 << 32 };
         assert_eq!(clock.nanoseconds(17), 17);
         assert_eq!(clock.nanoseconds(u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn a_counter_that_falls_back_makes_a_span_of_nothing() {
+        let clock = Clock::calibrate();
+        assert_eq!(clock.between(1000, 999), 0);
+        assert_eq!(clock.since(u64::MAX), 0);
+        assert!(clock.since(0) > 0);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn without_a_steady_counter_time_passes_all_the_same() {
+        let clock = Clock { scale: scale_of(true) };
+        let (start, before) = (counter(true), monotonic());
+        while monotonic() == before {}
+        let least = monotonic() - before;
+        assert!(clock.between(start, counter(true)) >= least);
+        assert_eq!(clock.ticks_of(500), Some(500));
     }
 
     #[test]

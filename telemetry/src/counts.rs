@@ -5,7 +5,12 @@
 
 use std::sync::Arc;
 
-use crate::schema::{Kind, Label, Metric, Op};
+use crate::schema::{Kind, Label, Metric, Op, Shape};
+
+/// Metrics that a schema has at most.
+pub(crate) const MAX_FAMILIES: usize = 1024;
+/// Values that a schema has at most: bounds the memory of whoever reads it.
+pub(crate) const MAX_VALUES: usize = 1 << 20;
 
 /// A label as the writer described it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,34 +76,36 @@ impl Schema {
                         && f.labels
                             .iter()
                             .map(|&l| labels[l].name.as_str())
-                            .eq(d.labels.iter().map(|(l, _)| l.name()))
+                            .eq(d.labels.iter().map(|l| l.name()))
                 })
             })
             .collect();
         Schema { labels, families, len, known }
     }
 
-    /// The schema of this build.
+    /// The schema of this build's mid pool.
     #[must_use]
     pub fn own() -> Schema {
+        Schema::of(Shape::MID)
+    }
+
+    /// The schema of this build for a segment of that shape.
+    #[must_use]
+    pub fn of(shape: Shape<'_>) -> Schema {
         let labels = Label::ALL
             .iter()
-            .map(|&l| LabelValues {
-                name: l.name().to_owned(),
-                values: (0..l.cardinality()).map(|i| l.value(i)).collect(),
-            })
+            .map(|&l| LabelValues { name: l.name().to_owned(), values: l.values(shape) })
             .collect();
-        let families = Metric::ALL
-            .iter()
-            .map(|m| m.descriptor())
-            .filter(|d| !d.labels.is_empty())
+        let families = shape
+            .metrics()
+            .map(Metric::descriptor)
             .map(|d| Family {
                 name: d.name.to_owned(),
                 kind: d.kind,
                 unit: d.unit.name().to_owned(),
                 divisor: d.unit.divisor(),
                 help: d.help.to_owned(),
-                labels: d.labels.iter().map(|&(l, _)| l as usize).collect(),
+                labels: d.labels.iter().map(|&l| l as usize).collect(),
                 bounds: d.bounds.to_vec(),
                 start: 0,
                 width: d.width(),
@@ -216,6 +223,18 @@ impl Counts {
         Some(sum)
     }
 
+    /// The sums of a counter by the values of one of its labels; `None` if the writer does not have it, or not by that.
+    pub fn by(&self, metric: Metric, label: Label) -> Option<Vec<u64>> {
+        let family = self.schema.family(metric).filter(|f| f.kind == Kind::Counter)?;
+        let position = family.labels.iter().position(|&l| self.schema.labels[l].name == label.name())?;
+        let mut sums = vec![0_u64; self.schema.labels[family.labels[position]].values.len()];
+        self.each(family, |at, values| {
+            let sum = &mut sums[at[position]];
+            *sum = sum.wrapping_add(values[0]);
+        });
+        Some(sums)
+    }
+
     /// A histogram over the selected cells; `None` if the writer does not have it.
     pub fn histogram(&self, metric: Metric, select: Select) -> Option<HistogramCounts> {
         let family = self.schema.family(metric).filter(|f| f.kind == Kind::Histogram)?;
@@ -240,7 +259,8 @@ impl Counts {
     }
 
     /// Adds what another process of the same kind has counted. One whose writer counts other things (another version)
-    /// adds those metrics that both have, with the same labels.
+    /// adds those metrics that both have, with the same labels, and brings those that are new here; one that means something
+    /// else by a name is left out of that name.
     pub fn add(&mut self, other: &Counts) {
         if self.schema == other.schema {
             for (total, value) in self.values.iter_mut().zip(&other.values) {
@@ -248,6 +268,7 @@ impl Counts {
             }
             return;
         }
+        self.learn(&other.schema);
         let ours = Arc::clone(&self.schema);
         for family in &ours.families {
             let Some(theirs) = other.schema.families.iter().find(|f| ours.is_same(family, &other.schema, f))
@@ -259,6 +280,36 @@ impl Counts {
             for (total, value) in self.values[family.start..family.start + len].iter_mut().zip(added) {
                 *total = total.saturating_add(*value);
             }
+        }
+    }
+
+    /// Appends the metrics that only `other` has, as zeros; as many as a segment may have in all, lest versions without end
+    /// take memory without end.
+    fn learn(&mut self, other: &Schema) {
+        let mut labels = self.schema.labels.clone();
+        let mut families = self.schema.families.clone();
+        let mut len = self.schema.len;
+        for family in &other.families {
+            let span = other.span(family);
+            if families.len() >= MAX_FAMILIES || len + span > MAX_VALUES {
+                break;
+            }
+            if families.iter().any(|ours| ours.name == family.name) {
+                continue;
+            }
+            let mut place = |label: &LabelValues| {
+                labels.iter().position(|ours| ours == label).unwrap_or_else(|| {
+                    labels.push(label.clone());
+                    labels.len() - 1
+                })
+            };
+            let labels = family.labels.iter().map(|&l| place(&other.labels[l])).collect();
+            families.push(Family { labels, ..family.clone() });
+            len += span;
+        }
+        if families.len() > self.schema.families.len() {
+            self.schema = Arc::new(Schema::new(labels, families));
+            self.values.resize(self.schema.len, 0);
         }
     }
 
@@ -309,9 +360,74 @@ mod tests {
         let at = |metric| sum.values[own.family(metric).expect("own metric").start];
         assert_eq!(at(Metric::CasFailures), 3);
         assert_eq!((at(Metric::CasRetries), at(Metric::RingHits)), (1, 1), "what only one counts stays");
+        let novelty = sum.schema.families.last().expect("families");
+        assert_eq!(novelty.name, "stormglass_novelties_total", "and what only the other counts comes");
+        assert_eq!(sum.values[novelty.start], 2);
         other.values.fill(u64::MAX);
         sum.add(&other);
         assert_eq!(sum.values[own.family(Metric::LockSpins).expect("own metric").start], u64::MAX);
+    }
+
+    #[test]
+    fn the_order_of_versions_does_not_matter() {
+        let own = Schema::own();
+        let mut labels = own.labels.clone();
+        labels.insert(
+            0,
+            LabelValues { name: "weather".to_owned(), values: vec!["calm".into(), "storm".into()] },
+        );
+        let moved = |f: &Family| Family { labels: f.labels.iter().map(|l| l + 1).collect(), ..f.clone() };
+        let mut families: Vec<Family> = own.families.iter().map(moved).collect();
+        families.insert(
+            3,
+            Family { name: "stormglass_moods_total".to_owned(), labels: vec![1, 0], ..families[0].clone() },
+        );
+        let of = |schema: Schema, value: u64| {
+            let mut counts = Counts::zero(Arc::new(schema));
+            counts.values.fill(value);
+            counts
+        };
+        let (older, newer) = (of(own, 1), of(Schema::new(labels, families), 10));
+        let said = |first: &Counts, second: &Counts| {
+            let mut sum = first.clone();
+            sum.add(second);
+            sum.add(second);
+            let mut said = std::collections::BTreeMap::new();
+            for family in &sum.schema.families {
+                sum.each(family, |at, values| {
+                    let at: Vec<_> = family
+                        .labels
+                        .iter()
+                        .zip(at)
+                        .map(|(&l, &i)| {
+                            (sum.schema.labels[l].name.clone(), sum.schema.labels[l].values[i].clone())
+                        })
+                        .collect();
+                    said.insert((family.name.clone(), at), values.to_vec());
+                });
+            }
+            said
+        };
+        let (one, other) = (said(&older, &newer), said(&newer, &older));
+        assert!(one.keys().eq(other.keys()));
+        let mood = |said: &std::collections::BTreeMap<_, Vec<u64>>| {
+            said.iter()
+                .filter(|((name, _), _): &(&(String, _), _)| name.contains("moods"))
+                .map(|(_, v)| v[0])
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((mood(&one), mood(&other)), (vec![20; 14], vec![10; 14]));
+    }
+
+    #[test]
+    fn versions_without_end_take_no_memory_without_end() {
+        let own = Schema::own();
+        let mut sum = Counts::zero(Arc::new(own.clone()));
+        for version in 0..MAX_FAMILIES + 100 {
+            let family = Family { name: format!("stormglass_{version}_total"), ..own.families[0].clone() };
+            sum.add(&Counts::zero(Arc::new(Schema::new(own.labels.clone(), vec![family]))));
+        }
+        assert_eq!(sum.schema.families.len(), MAX_FAMILIES);
     }
 
     #[test]
@@ -327,6 +443,12 @@ mod tests {
         assert_eq!(sum(Select::ALL.class(3).shard(4)), Some(7));
         assert_eq!(sum(Select::ALL.op(Op::Pop)), Some(5));
         assert_eq!(sum(Select::ALL.class(2)), Some(0));
+        assert_eq!(counts.by(Metric::CasFailures, Label::Class), Some(vec![0, 0, 0, 12, 0, 0, 0]));
+        assert_eq!(
+            counts.by(Metric::CasFailures, Label::Op).map(|sums| sums[Op::BatchPop as usize]),
+            Some(7)
+        );
+        assert_eq!(counts.by(Metric::RingHits, Label::Shard), None);
         assert_eq!(counts.sum(Metric::Up, Select::ALL), None, "a gauge has no cells");
     }
 }

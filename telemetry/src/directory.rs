@@ -3,12 +3,14 @@
 //! Invariant: a directory that is used belongs to this user and nobody else may enter it, so that no other user can put
 //! a file or a link in a writer's or a reader's way.
 
-use std::fs::{DirBuilder, symlink_metadata};
+use std::fs::{DirBuilder, Metadata, symlink_metadata};
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::{Problem, ReadError, WriteError};
@@ -17,6 +19,8 @@ use crate::snapshot::Liveness;
 
 /// File name extension of segments.
 const EXTENSION: &str = "seg";
+/// How long a segment may take to become ready before its process counts as dead.
+const START: Duration = Duration::from_mins(1);
 
 /// The directory of a user's segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,41 +84,69 @@ impl Directory {
     /// If the directory is not this user's alone, or cannot be listed.
     pub fn scan(&self) -> Result<Vec<PathBuf>, ReadError> {
         let error = |problem| ReadError { path: self.path.clone(), problem };
+        let unlisted = |e: std::io::Error| {
+            error(Problem::System("list the directory", Errno::from_io_error(&e).unwrap_or(Errno::IO)))
+        };
         let entries = match std::fs::read_dir(&self.path) {
             Ok(entries) => entries,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => {
-                let errno = Errno::from_io_error(&e).unwrap_or(Errno::IO);
-                return Err(error(Problem::System("list the directory", errno)));
-            }
+            Err(e) => return Err(unlisted(e)),
         };
         self.check().map_err(|why| error(Problem::NotOurs(why)))?;
-        let mut paths: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION))
-            .collect();
+        // A list that ends early is none: what is missing from it would pass for gone.
+        let mut paths = entries
+            .map(|entry| entry.map(|entry| entry.path()).map_err(unlisted))
+            .collect::<Result<Vec<PathBuf>, _>>()?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == EXTENSION));
         paths.sort();
         Ok(paths)
     }
 
-    /// Removes the segments whose process died at least `dead_for` ago, by the file's last change or, where a dead
-    /// process never said it was ready, its creation. Returns how many.
-    pub fn reap(&self, dead_for: Duration) -> usize {
-        let old = |path: &Path| {
-            let modified = symlink_metadata(path).and_then(|meta| meta.modified());
-            modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age >= dead_for))
-        };
-        let paths = self.scan().unwrap_or_default();
-        let dead = paths.iter().filter(|path| match Segment::open(path) {
-            Ok(segment) => segment.liveness() == Liveness::Dead && segment.dead_for() >= dead_for,
-            Err(ReadError { problem: Problem::Starting, .. }) => old(path),
-            // What cannot be read is not ours to remove.
-            Err(_) => false,
-        });
-        dead.filter(|path| std::fs::remove_file(path).is_ok()).count()
+    /// The right to remove segments, until it is dropped; none if somebody else has it, or there is nothing to remove.
+    pub fn reaper(&self) -> Option<Reaper> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let lock = rustix::fs::open(&self.path, flags, Mode::empty()).ok()?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).ok()?;
+        Some(Reaper { directory: self.clone(), _lock: lock })
     }
 
     pub(crate) fn segment_path(&self, pid: u32, sequence: u32) -> PathBuf {
         self.path.join(format!("{pid}-{sequence}.{EXTENSION}"))
     }
+}
+
+/// The right to remove the segments of a directory. The first process that asks has it, so that what a sidecar keeps for two
+/// hours is not removed by a benchmark that would keep it for ten minutes.
+#[derive(Debug)]
+pub struct Reaper {
+    directory: Directory,
+    /// An exclusive lock on the directory itself.
+    _lock: OwnedFd,
+}
+
+impl Reaper {
+    /// Removes the segments whose process died at least `dead_for` ago. Returns how many.
+    ///
+    /// A process that was killed counts as dead from the first look at it afterwards, one that never said it was ready from
+    /// a minute after its file's last change.
+    pub fn reap(&self, dead_for: Duration) -> usize {
+        let paths = self.directory.scan().unwrap_or_default();
+        let dead = paths.iter().filter(|path| match Segment::open(path) {
+            Ok(segment) => {
+                segment.liveness() == Liveness::Dead && segment.dead_for().is_some_and(|age| age >= dead_for)
+            }
+            Err(ReadError { problem: Problem::Starting, .. }) => {
+                symlink_metadata(path).is_ok_and(|meta| unchanged_for(&meta) >= dead_for.max(START))
+            }
+            // What cannot be read is not ours to remove.
+            Err(_) => false,
+        });
+        dead.filter(|path| std::fs::remove_file(path).is_ok()).count()
+    }
+}
+
+/// Time since a file's last change; zero where the clock has been set back since.
+fn unchanged_for(meta: &Metadata) -> Duration {
+    let changed = meta.modified().unwrap_or_else(|_| SystemTime::now());
+    SystemTime::now().duration_since(changed).unwrap_or_default()
 }

@@ -5,13 +5,15 @@
 //! chunk: | owner words, one a slot, padded to a page | slots |
 //! ```
 //!
-//! Invariant: everything before chunk 0 is written before `ready` and never changes, but for the header's atomics. The
+//! Invariant: everything before chunk 0 is written before `ready` and never changes, but for the header's atomics; the magic
+//! is written after the rest of the header, so that half a header is nobody's. The
 //! file only ever grows, by whole chunks.
 
 use core::mem::size_of;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-use crate::schema::{Descriptor, Kind, Label, Metric, SlotCounters};
+use crate::schema::{Kind, Label, Metric, Scope, Shape};
+use crate::slot::SlotCounters;
 
 /// `STORMGLS`.
 pub(crate) const MAGIC: [u8; 8] = *b"STORMGLS";
@@ -20,9 +22,11 @@ pub(crate) const BYTE_ORDER: u32 = 0x0102_0304;
 /// Raised when a reader of the old format would misread the new one. A new metric does not raise it.
 pub(crate) const FORMAT: u32 = 1;
 
-/// Slots of one chunk.
-pub(crate) const SLOTS_PER_CHUNK: usize = 16;
-/// Chunks of a segment at most: 4096 threads at one time.
+/// Slots of one chunk, where they fit into [`MAX_CHUNK_BYTES`].
+const SLOTS_PER_CHUNK: usize = 16;
+/// Size of a chunk at most, unless a single slot is larger.
+const MAX_CHUNK_BYTES: usize = 600 << 10;
+/// Chunks of a segment at most: with 16 slots each, 4096 threads at one time.
 pub(crate) const MAX_CHUNKS: usize = 256;
 /// Granule of the mappings.
 pub(crate) const PAGE: usize = 4096;
@@ -37,7 +41,8 @@ pub const INJECTED_BYTES: usize = 64;
 /// The start of a segment.
 #[repr(C)]
 pub(crate) struct Header {
-    pub(crate) magic: [u8; 8],
+    /// [`MAGIC`], once the rest of the header is written.
+    pub(crate) magic: AtomicU64,
     pub(crate) byte_order: u32,
     pub(crate) format: u32,
     /// 0 until everything else is written.
@@ -103,9 +108,6 @@ pub(crate) struct DescriptorRecord {
 
 /// Where the slots of a chunk start: after its owner words.
 pub(crate) const SLOTS_OFFSET: usize = PAGE;
-/// Size of a chunk.
-pub(crate) const CHUNK_BYTES: usize =
-    (SLOTS_OFFSET + SLOTS_PER_CHUNK * size_of::<SlotCounters>()).next_multiple_of(PAGE);
 const LABELS_OFFSET: usize = size_of::<Header>().next_multiple_of(64);
 const DESCRIPTORS_OFFSET: usize = LABELS_OFFSET + Label::ALL.len() * size_of::<LabelRecord>();
 
@@ -114,14 +116,39 @@ const _: () = assert!(size_of::<LabelRecord>() == 2088, "part of the format");
 const _: () = assert!(size_of::<DescriptorRecord>() == 464, "part of the format");
 const _: () = assert!(SLOTS_PER_CHUNK * size_of::<AtomicU32>() <= SLOTS_OFFSET);
 
-/// Metrics that lie in slots: all but those of the whole process.
-pub(crate) fn slot_metrics() -> impl Iterator<Item = Descriptor> {
-    Metric::ALL.iter().map(|metric| metric.descriptor()).filter(|d| !d.labels.is_empty())
+/// How the slots of one segment lie in its chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    /// Slots of one chunk.
+    pub(crate) slots: usize,
+    /// Size of a slot.
+    pub(crate) slot_bytes: usize,
+    /// Size of a chunk.
+    pub(crate) bytes: usize,
 }
 
-/// Where chunk 0 starts: what must be there before a segment is ready.
+impl Chunk {
+    /// Chunks of slots with so many classes and shards.
+    pub(crate) const fn of<const C: usize, const S: usize>() -> Chunk {
+        let slot_bytes = size_of::<SlotCounters<C, S>>();
+        let fit = (MAX_CHUNK_BYTES - SLOTS_OFFSET) / slot_bytes;
+        let slots = match fit {
+            0 => 1,
+            fit if fit > SLOTS_PER_CHUNK => SLOTS_PER_CHUNK,
+            fit => fit,
+        };
+        Chunk { slots, slot_bytes, bytes: (SLOTS_OFFSET + slots * slot_bytes).next_multiple_of(PAGE) }
+    }
+}
+
+const _: () =
+    assert!(Chunk::of::<{ crate::schema::CLASSES }, { crate::schema::SHARDS }>().slots == SLOTS_PER_CHUNK);
+
+/// Where chunk 0 starts: what must be there before a segment is ready. There is room for every metric, also where a
+/// writer leaves some out.
 pub(crate) fn chunks_offset() -> usize {
-    (DESCRIPTORS_OFFSET + slot_metrics().count() * size_of::<DescriptorRecord>()).next_multiple_of(PAGE)
+    let in_slots = Metric::ALL.iter().filter(|metric| metric.descriptor().scope != Scope::Process);
+    (DESCRIPTORS_OFFSET + in_slots.count() * size_of::<DescriptorRecord>()).next_multiple_of(PAGE)
 }
 
 /// `text` in a fixed field, cut at a character's boundary where it does not fit.
@@ -144,10 +171,11 @@ pub(crate) fn kind_number(kind: Kind) -> u32 {
 }
 
 impl Header {
-    /// The constants of this build; the caller adds who the segment belongs to.
-    pub(crate) fn new() -> Header {
+    /// What this build says of a segment of that shape; the caller adds who it belongs to.
+    pub(crate) fn new<const C: usize, const S: usize>(shape: Shape<'_>) -> Header {
+        let chunk = Chunk::of::<C, S>();
         Header {
-            magic: MAGIC,
+            magic: AtomicU64::new(0),
             byte_order: BYTE_ORDER,
             format: FORMAT,
             ready: AtomicU32::new(0),
@@ -156,17 +184,17 @@ impl Header {
             threads_dropped: AtomicU64::new(0),
             label_count: Label::ALL.len() as u32,
             label_bytes: size_of::<LabelRecord>() as u32,
-            descriptor_count: slot_metrics().count() as u32,
+            descriptor_count: shape.metrics().count() as u32,
             descriptor_bytes: size_of::<DescriptorRecord>() as u32,
             labels_offset: LABELS_OFFSET as u64,
             descriptors_offset: DESCRIPTORS_OFFSET as u64,
             chunks_offset: chunks_offset() as u64,
-            chunk_bytes: CHUNK_BYTES as u64,
-            slots_per_chunk: SLOTS_PER_CHUNK as u32,
+            chunk_bytes: chunk.bytes as u64,
+            slots_per_chunk: chunk.slots as u32,
             slots_offset: SLOTS_OFFSET as u32,
-            slot_bytes: size_of::<SlotCounters>() as u64,
-            touched_offset: SlotCounters::TOUCHED_OFFSET as u64,
-            heartbeat_offset: SlotCounters::HEARTBEAT_OFFSET as u64,
+            slot_bytes: chunk.slot_bytes as u64,
+            touched_offset: SlotCounters::<C, S>::TOUCHED_OFFSET as u64,
+            heartbeat_offset: SlotCounters::<C, S>::HEARTBEAT_OFFSET as u64,
             pid: 0,
             sequence: 0,
             start_time: 0,
@@ -182,28 +210,31 @@ impl Header {
     }
 }
 
-/// The record of a label of this build.
-pub(crate) fn label_record(label: Label) -> LabelRecord {
+/// The record of a label under a shape.
+pub(crate) fn label_record(label: Label, shape: Shape<'_>) -> LabelRecord {
     let mut values = [[0; 16]; MAX_LABEL_VALUES];
-    for (i, value) in values.iter_mut().enumerate().take(label.cardinality()) {
-        *value = field(&label.value(i));
+    let said = label.values(shape);
+    for (field, value) in values.iter_mut().zip(&said) {
+        *field = self::field(value);
     }
-    LabelRecord { name: field(label.name()), count: label.cardinality() as u32, reserved: 0, values }
+    LabelRecord { name: field(label.name()), count: said.len() as u32, reserved: 0, values }
 }
 
-/// The record of a metric of this build.
-pub(crate) fn descriptor_record(d: &Descriptor) -> DescriptorRecord {
+/// The record of a metric in slots with so many classes and shards; none if it is in no slot.
+pub(crate) fn descriptor_record<const C: usize, const S: usize>(metric: Metric) -> Option<DescriptorRecord> {
+    let d = metric.descriptor();
+    let place = SlotCounters::<C, S>::place(metric)?;
     let mut labels = [[0; 2]; MAX_LABELS];
-    for (record, (label, stride)) in labels.iter_mut().zip(d.labels) {
-        *record = [*label as u32, *stride as u32];
+    for (record, (label, stride)) in labels.iter_mut().zip(d.labels.iter().zip(place.strides)) {
+        *record = [*label as u32, stride as u32];
     }
     let mut bounds = [0; crate::MAX_BOUNDS];
     bounds[..d.bounds.len()].copy_from_slice(d.bounds);
-    DescriptorRecord {
+    Some(DescriptorRecord {
         name: field(d.name),
         unit: field(d.unit.name()),
         divisor: d.unit.divisor().to_bits(),
-        offset: d.offset as u64,
+        offset: place.offset as u64,
         kind: kind_number(d.kind),
         label_count: d.labels.len() as u32,
         labels,
@@ -211,5 +242,24 @@ pub(crate) fn descriptor_record(d: &Descriptor) -> DescriptorRecord {
         reserved: 0,
         bounds,
         help: field(d.help),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_stay_small_whatever_the_slot() {
+        for chunk in [
+            Chunk::of::<7, 8>(),
+            Chunk::of::<40, 1>(),
+            Chunk::of::<64, 1>(),
+            Chunk::of::<8, 8>(),
+            Chunk::of::<1, 1>(),
+        ] {
+            assert!(chunk.bytes <= MAX_CHUNK_BYTES && chunk.slots >= 8, "{chunk:?}");
+            assert!(SLOTS_OFFSET + chunk.slots * chunk.slot_bytes <= chunk.bytes, "{chunk:?}");
+        }
     }
 }

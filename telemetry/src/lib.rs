@@ -9,21 +9,25 @@ pub mod clock;
 mod counts;
 mod directory;
 mod error;
+mod fork;
 mod histogram;
 mod layout;
 mod liveness;
 mod measures;
+mod memory;
 mod metrics_md;
 mod parse;
 mod protocol;
 mod reader;
+mod resident;
 pub mod schema;
+mod slot;
 mod snapshot;
 mod writer;
 
 pub use cell::Cell;
 pub use counts::{Counts, Family, HistogramCounts, LabelValues, Schema, Select};
-pub use directory::Directory;
+pub use directory::{Directory, Reaper};
 pub use error::{ClaimError, Problem, ReadError, WriteError};
 pub use histogram::{
     DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,
@@ -32,6 +36,9 @@ pub use layout::INJECTED_BYTES;
 pub use measures::Measures;
 pub use metrics_md::metrics_markdown;
 pub use reader::Segment;
-pub use schema::{ClassCounters, Descriptor, Kind, Label, Metric, Op, ShardCounters, SlotCounters, Unit};
-pub use snapshot::{Delta, Liveness, Process, Snapshot};
+pub use schema::{
+    ClassCounters, Descriptor, Kind, Label, Metric, Op, Scope, Shape, ShardCounters, TotalCounters, Unit,
+};
+pub use slot::SlotCounters;
+pub use snapshot::{Delta, Held, Liveness, Process, Snapshot};
 pub use writer::{Identity, Slot, Writer};

@@ -2,11 +2,11 @@
 //! agree because they all call this.
 //!
 //! Invariant: a ratio without a denominator is `None`, never 0 or NaN; so is one of a metric that the writer does
-//! not have.
+//! not have, and a rate over a span of unknown length.
 
 use crate::counts::Select;
-use crate::schema::{CLASS_BYTES, Metric, Op};
-use crate::snapshot::{Delta, Snapshot};
+use crate::schema::{Metric, Op};
+use crate::snapshot::Delta;
 
 /// What a span of time looked like, over the selected shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -57,8 +57,8 @@ impl Delta {
             let of = |op| self.counts.sum(metric, select.op(op));
             add(of(Op::Pop), of(Op::BatchPop))
         };
-        let seconds = self.elapsed.as_secs_f64();
-        let rate = |count: Option<u64>| count.map(|n| n as f64 / seconds);
+        let seconds = self.elapsed.map(|elapsed| elapsed.as_secs_f64());
+        let rate = |count: Option<u64>| Some(count? as f64 / seconds?);
 
         let attempts = sum(Metric::CasAttempts);
         let failures = sum(Metric::CasFailures);
@@ -86,31 +86,6 @@ impl Delta {
     }
 }
 
-impl Snapshot {
-    /// Bytes of blocks that callers hold: allocations less frees, by class. Approximate while threads run, because
-    /// the counts are read one after another; never negative.
-    pub fn live_bytes(&self) -> Option<u64> {
-        let mut bytes = 0_u64;
-        for (class, &size) in CLASS_BYTES.iter().enumerate() {
-            let of = |metric| self.counts.sum(metric, Select::ALL.class(class));
-            let allocated = add(of(Metric::RingHits), of(Metric::RingMisses))?;
-            let freed = add(add(of(Metric::RingReturns), of(Metric::RingSpills)), of(Metric::RingBypasses))?;
-            let held = allocated.saturating_sub(of(Metric::AllocationFailures)?).saturating_sub(freed);
-            bytes = bytes.saturating_add(held.saturating_mul(u64::from(size)));
-        }
-        Some(bytes)
-    }
-
-    /// Bytes of the pages that the pool has taken.
-    pub fn mapped_bytes(&self) -> Option<u64> {
-        Some(
-            self.counts
-                .sum(Metric::PagesMapped, Select::ALL)?
-                .saturating_mul(crate::schema::PAGE_BYTES as u64),
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -121,7 +96,8 @@ mod tests {
 
     #[test]
     fn nothing_counted_is_no_ratio_and_a_rate_of_zero() {
-        let delta = Delta { elapsed: Duration::from_secs(1), counts: Counts::zero(Arc::new(Schema::own())) };
+        let delta =
+            Delta { elapsed: Some(Duration::from_secs(1)), counts: Counts::zero(Arc::new(Schema::own())) };
         let m = delta.measures(Select::ALL);
         assert_eq!(m.failures_per_attempt, None);
         assert_eq!(m.walked_per_kept, None);

@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use crate::schema::{Kind, Label, Metric};
+use crate::schema::{Kind, Label, Metric, Scope, Shape};
 
 /// The text of docs/METRICS.md.
 #[must_use]
@@ -20,25 +20,23 @@ pub fn metrics_markdown() -> String {
          further label `injected`, which says where and how much; `{injected=\"\"}` leaves such series out of a query.\n",
     );
     let scopes = [
-        ("By class", 1..=1),
-        ("By class and shard", 2..=usize::MAX),
-        ("Of a process, or of the sidecar", 0..=0),
+        (Scope::Class, "By class"),
+        (Scope::Shard, "By class and shard"),
+        (Scope::Totals, "Of an allocator of every size, beside its classes"),
+        (Scope::Process, "Of a process, or of the sidecar"),
     ];
-    for (title, labels) in scopes {
+    for (scope, title) in scopes {
         let _ = write!(
             out,
             "\n## {title}\n\n| metric | kind | labels | unit | what it counts |\n|---|---|---|---|---|\n"
         );
-        for d in
-            Metric::ALL.iter().map(|metric| metric.descriptor()).filter(|d| labels.contains(&d.labels.len()))
-        {
+        for d in Metric::ALL.iter().map(|metric| metric.descriptor()).filter(|d| d.scope == scope) {
             let kind = match d.kind {
                 Kind::Counter => "counter",
                 Kind::Gauge => "gauge",
                 Kind::Histogram => "histogram",
             };
-            let labels: Vec<String> =
-                d.labels.iter().map(|(label, _)| format!("`{}`", label.name())).collect();
+            let labels: Vec<String> = d.labels.iter().map(|label| format!("`{}`", label.name())).collect();
             let _ = writeln!(
                 out,
                 "| `{}` | {kind} | {} | {} | {} |",
@@ -49,9 +47,11 @@ pub fn metrics_markdown() -> String {
             );
         }
     }
-    out.push_str("\n## Values of the labels\n\n");
+    out.push_str(
+        "\n## Values of the labels\n\nOf the mid pool. Another writer may have other classes and shards: each segment says its own.\n\n",
+    );
     for label in Label::ALL {
-        let values: Vec<String> = (0..label.cardinality()).map(|i| format!("`{}`", label.value(i))).collect();
+        let values: Vec<String> = label.values(Shape::MID).iter().map(|value| format!("`{value}`")).collect();
         let _ = writeln!(out, "- `{}`: {}", label.name(), values.join(", "));
     }
     out

@@ -1,11 +1,14 @@
 //! From the bytes of a segment's head to a checked description of the rest. Pure: nothing here can fault, whatever
 //! the bytes say.
 //!
-//! Invariant: every cell offset of a [`Head`] lies inside a slot and is aligned, and every slot inside its chunk.
+//! Invariants: every cell offset of a [`Head`] lies inside a slot and is aligned, and every slot inside its chunk; a slot has
+//! no more cells than it has room for, so that reading a file takes time in proportion to its length; no name is said
+//! twice.
 
 use core::mem::{offset_of, size_of};
+use std::collections::BTreeSet;
 
-use crate::counts::{Family, LabelValues, Schema};
+use crate::counts::{Family, LabelValues, MAX_FAMILIES, MAX_VALUES, Schema};
 use crate::error::Problem;
 use crate::layout::{
     BYTE_ORDER, DescriptorRecord, FORMAT, Header, INJECTED_BYTES, LabelRecord, MAGIC, MAX_CHUNKS,
@@ -14,10 +17,6 @@ use crate::layout::{
 use crate::schema::Kind;
 use crate::snapshot::Process;
 
-/// Descriptors that a reader takes at most.
-const MAX_DESCRIPTORS: u32 = 1024;
-/// Values of one segment that a reader takes at most: bounds its memory.
-const MAX_VALUES: usize = 1 << 20;
 /// Bytes before chunk 0 that a reader takes at most.
 pub(crate) const MAX_HEAD: u64 = 4 << 20;
 
@@ -147,6 +146,12 @@ fn geometry(bytes: &Bytes<'_>) -> Result<Geometry, Problem> {
     Ok(g)
 }
 
+/// Refuses what is said twice: it would be two series of one name, and Prometheus would refuse them all.
+fn unique<'a>(what: &'static str, words: impl IntoIterator<Item = &'a String>) -> Result<(), Problem> {
+    let mut seen = BTreeSet::new();
+    if words.into_iter().all(|word| seen.insert(word)) { Ok(()) } else { Err(Problem::Malformed(what)) }
+}
+
 fn label(bytes: &Bytes<'_>, at: usize) -> Result<LabelValues, Problem> {
     let count = bytes.u32(at + offset_of!(LabelRecord, count))? as usize;
     if count == 0 || count > MAX_LABEL_VALUES {
@@ -154,7 +159,8 @@ fn label(bytes: &Bytes<'_>, at: usize) -> Result<LabelValues, Problem> {
     }
     let values = (0..count)
         .map(|i| bytes.text::<16>(at + offset_of!(LabelRecord, values) + i * 16))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    unique("two values of a label are the same", &values)?;
     Ok(LabelValues { name: bytes.name::<32>(at + offset_of!(LabelRecord, name))?, values })
 }
 
@@ -220,7 +226,7 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Head, Problem> {
     };
     let label_count = bytes.u32(offset_of!(Header, label_count))?;
     let descriptor_count = bytes.u32(offset_of!(Header, descriptor_count))?;
-    if label_count > 64 || descriptor_count > MAX_DESCRIPTORS {
+    if label_count > 64 || descriptor_count as usize > MAX_FAMILIES {
         return Err(Problem::Malformed("too many labels or metrics"));
     }
     let labels: Vec<LabelValues> = records(
@@ -252,6 +258,11 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Head, Problem> {
         families.push(family);
         places.push((offset, strides));
     }
+    if values as u64 > geometry.slot_bytes / 8 {
+        return Err(Problem::Malformed("cells lie on top of each other"));
+    }
+    unique("two labels have one name", labels.iter().map(|label| &label.name))?;
+    unique("two metrics have one name", families.iter().map(|family| &family.name))?;
     let schema = Schema::new(labels, families);
     let (always, by_bit) = cells(&schema, &places, geometry.slot_bytes)?;
 

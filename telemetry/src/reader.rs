@@ -1,7 +1,12 @@
 //! The reader's side of a segment: maps it read-only, checks everything that it says, adds up the slots.
 //!
-//! Invariant: no byte outside the file as it is long now is touched, whatever the file says, and what is read may change
-//! at any time: it is copied once and then checked, or it is a counter.
+//! Invariant: no byte beyond the file's end, as it is when a reading begins, is touched, whatever the file says; and what is
+//! read may change at any time: it is copied once and then checked, or it is a counter.
+//!
+//! What this does not hold against: a file that is cut off *while* it is read. Then the pages are gone from under the
+//! mapping, and the reader gets a SIGBUS. No writer ever does that; only this user can, who can as well kill the reader.
+//! Reading by `pread` would be an error there, and dearer: of 100 processes with 64 threads each, adding up in the mapping
+//! took 25 ms where the copying alone took 27 ms (whole chunks) to 40 ms (only what was touched).
 
 use core::mem::offset_of;
 use core::ptr::NonNull;
@@ -16,10 +21,10 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::counts::{Counts, Schema};
 use crate::error::{Problem, ReadError};
-use crate::layout::Header;
+use crate::layout::{Header, MAGIC};
 use crate::parse::{self, CellAt, Head};
 use crate::snapshot::{Liveness, Process, Snapshot};
-use crate::{clock, liveness, protocol};
+use crate::{clock, liveness, protocol, resident};
 
 /// Segments larger than this are refused: 4096 slots and room to spare.
 const MAX_BYTES: u64 = 1 << 30;
@@ -110,7 +115,7 @@ impl Segment {
             return Err(Problem::Starting);
         }
         let head_bytes = size_of::<Header>() as u64;
-        if len >= head_bytes && start == [0; 16] {
+        if len >= head_bytes && start[..size_of_val(&MAGIC)] == [0; 8] {
             return Err(Problem::Starting);
         }
         parse::check_magic(&start[..read])?;
@@ -154,10 +159,9 @@ impl Segment {
         liveness::probe(&self.file, self.process.pid, self.process.start_time, self.head.pid_namespace)
     }
 
-    /// Time since its last heartbeat, or since it was made if it had none.
-    pub(crate) fn dead_for(&self) -> Duration {
-        let last = self.snapshot().map_or(self.head.born, |s| s.heartbeat.max(self.head.born));
-        Duration::from_nanos(clock::monotonic().saturating_sub(last))
+    /// How long its process has been dead; the first look notes it. None if that cannot be done.
+    pub(crate) fn dead_for(&self) -> Option<Duration> {
+        liveness::dead_for(&self.file)
     }
 
     /// The sums over all slots, now.
@@ -186,6 +190,10 @@ impl Segment {
             }
             *mapping = Mapping::of(&self.file, len)?;
         }
+
+        // In another namespace the number may be somebody else's.
+        let visible = liveness == Liveness::Live && self.head.pid_namespace == liveness::pid_namespace();
+        let resident_bytes = visible.then(|| resident::bytes(self.process.pid)).flatten();
 
         let mut counts = Counts::zero(Arc::clone(&self.schema));
         let mut heartbeat = 0;
@@ -222,6 +230,7 @@ impl Segment {
             threads_started: mapping.cell(offset_of!(Header, threads_started)),
             threads_dropped: mapping.cell(offset_of!(Header, threads_dropped)),
             segment_bytes: len,
+            resident_bytes,
             counts,
         })
     }

@@ -6,10 +6,11 @@
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::ffi::CString;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
@@ -18,11 +19,13 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::directory::Directory;
 use crate::error::{ClaimError, WriteError};
+use crate::fork::{self, Mappings, Registered};
 use crate::layout::{
-    CHUNK_BYTES, DescriptorRecord, Header, LabelRecord, MAX_CHUNKS, SLOTS_OFFSET, SLOTS_PER_CHUNK,
-    chunks_offset, descriptor_record, field, label_record, slot_metrics,
+    Chunk, DescriptorRecord, Header, LabelRecord, MAGIC, MAX_CHUNKS, SLOTS_OFFSET, chunks_offset,
+    descriptor_record, field, label_record,
 };
-use crate::schema::{Label, SlotCounters};
+use crate::schema::{CLASSES, Label, SHARDS, Shape};
+use crate::slot::SlotCounters;
 use crate::{clock, liveness, protocol};
 
 /// What a segment says of its process, besides what the kernel knows.
@@ -36,22 +39,51 @@ pub struct Identity<'a> {
     pub injected: &'a str,
 }
 
-/// A process's counters.
-pub struct Writer {
+/// A process's counters, by `C` classes and `S` shards of each: the mid pool's, unless said otherwise.
+///
+/// A forked child may go on with a writer that it inherits, and so with the slots and heaps of the thread that forked: they
+/// work on, in private memory that starts as a copy of the parent's counts, and the parent's segment is out of its reach.
+/// To be seen, a child makes a writer of its own.
+pub struct Writer<const C: usize = CLASSES, const S: usize = SHARDS> {
     segment: Option<Mapped>,
 }
 
 /// A segment that others can see.
 struct Mapped {
     path: PathBuf,
-    /// Holds the lock that says that the writer lives.
-    file: OwnedFd,
+    /// None where the writer counts for a whole program: that one may close whatever is open, and may count on a number that
+    /// is free, 0 before all. The lock that says that the writer lives is as good without: a mapping holds it too.
+    file: Option<OwnedFd>,
+    named: Named,
     header: NonNull<Header>,
-    chunks: [AtomicPtr<u8>; MAX_CHUNKS],
-    growing: Mutex<()>,
+    chunk: Chunk,
+    mappings: Registered,
 }
 
-// SAFETY: the header is written before `Mapped` exists and through atomics afterwards; chunks are reached through atomics.
+/// A file by its name, without an open descriptor.
+struct Named {
+    name: CString,
+    device: u64,
+    inode: u64,
+}
+
+impl Named {
+    fn of(file: &OwnedFd, path: &Path) -> Result<Named, Errno> {
+        let stat = rustix::fs::fstat(file)?;
+        let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
+        Ok(Named { name, device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    /// Opens the file again, if it still has its name. Takes nothing from the heap.
+    fn open(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::open(self.name.as_c_str(), flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&file)?;
+        if (stat.st_dev, stat.st_ino) == (self.device, self.inode) { Ok(file) } else { Err(Errno::STALE) }
+    }
+}
+
+// SAFETY: the header is written before `Mapped` exists and through atomics afterwards.
 unsafe impl Send for Mapped {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Mapped {}
@@ -72,11 +104,35 @@ fn map(file: &OwnedFd, offset: usize, len: usize) -> Result<NonNull<u8>, Errno> 
 }
 
 impl Writer {
-    /// Makes a segment for this process in `directory`.
+    /// Makes a segment for a mid pool of this process in `directory`.
     ///
     /// # Errors
     /// If the directory is not this user's alone, or the file system has no room.
     pub fn create(directory: &Directory, identity: &Identity<'_>) -> Result<Writer, WriteError> {
+        Writer::shaped(directory, identity, Shape::MID)
+    }
+}
+
+impl<const C: usize, const S: usize> Writer<C, S> {
+    /// Makes a segment for an allocator of every size, with classes of its own.
+    ///
+    /// # Errors
+    /// If the directory is not this user's alone, or the file system has no room.
+    pub fn create_general(
+        directory: &Directory,
+        identity: &Identity<'_>,
+        class_bytes: &[u32; C],
+    ) -> Result<Writer<C, S>, WriteError> {
+        Writer::shaped(directory, identity, Shape { class_bytes, shards: S, totals: true })
+    }
+
+    /// `shape` has `C` classes and `S` shards.
+    fn shaped(
+        directory: &Directory,
+        identity: &Identity<'_>,
+        shape: Shape<'_>,
+    ) -> Result<Writer<C, S>, WriteError> {
+        const { SlotCounters::<C, S>::FITS };
         directory.prepare()?;
         let pid = std::process::id();
         let mut sequence = 0;
@@ -90,22 +146,24 @@ impl Writer {
                 Err(errno) => return Err(WriteError::system("make the segment", &path, errno)),
             }
         };
-        let mapped = Mapped::fill(file, path, pid, sequence, identity).map_err(|(path, error)| {
-            // Half a segment is of no use to anybody; if it cannot be removed, readers call it `starting`.
-            let _ = std::fs::remove_file(path);
-            error
-        })?;
+        let mapped =
+            Mapped::fill::<C, S>(file, path, pid, sequence, identity, shape).map_err(|(path, error)| {
+                // Half a segment is of no use to anybody; if it cannot be removed, readers call it `starting`.
+                let _ = std::fs::remove_file(path);
+                error
+            })?;
         Ok(Writer { segment: Some(mapped) })
     }
 
     /// Counters that nobody else can see: for programs without shared memory, and for tests.
-    pub fn detached() -> Writer {
+    pub fn detached() -> Writer<C, S> {
         Writer { segment: None }
     }
 
-    /// The segment's file; none if detached.
+    /// The segment's file; none if detached, or inherited by a forked child.
     pub fn path(&self) -> Option<&Path> {
-        self.segment.as_ref().map(|segment| segment.path.as_path())
+        let segment = self.segment.as_ref().filter(|segment| !segment.mappings.are_forked())?;
+        Some(&segment.path)
     }
 
     /// The delay that the segment says is injected; none if it says nothing or is detached.
@@ -117,12 +175,14 @@ impl Writer {
     }
 
     /// A slot for the calling thread. Where the segment can grow no more, the slot is private memory: the thread works on,
-    /// and is counted as dropped.
+    /// and is counted as dropped. So it is in a forked child, where there is nothing to be counted in.
     ///
     /// # Errors
     /// If not even private memory can be had.
-    pub fn claim(&self) -> Result<Slot<'_>, ClaimError> {
-        let Some(segment) = &self.segment else { return Slot::private().map_err(ClaimError) };
+    pub fn claim(&self) -> Result<Slot<'_, C, S>, ClaimError> {
+        let Some(segment) = self.segment.as_ref().filter(|segment| !segment.mappings.are_forked()) else {
+            return Slot::private().map_err(ClaimError);
+        };
         if let Some(slot) = segment.claim() {
             // Relaxed: a statistic.
             segment.header().threads_started.fetch_add(1, Ordering::Relaxed);
@@ -136,15 +196,17 @@ impl Writer {
 
 impl Mapped {
     /// Writes a new segment and shows it. On an error the file's path comes back, for removal.
-    fn fill(
+    fn fill<const C: usize, const S: usize>(
         file: OwnedFd,
         path: PathBuf,
         pid: u32,
         sequence: u32,
         identity: &Identity<'_>,
+        shape: Shape<'_>,
     ) -> Result<Mapped, (PathBuf, WriteError)> {
         let head = chunks_offset();
-        let bytes = head + CHUNK_BYTES;
+        let layout = Chunk::of::<C, S>();
+        let bytes = head + layout.bytes;
         let prepared = (|| {
             // Before anything is ready, so that no reader ever probes a lock that is not held yet.
             rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
@@ -155,10 +217,11 @@ impl Mapped {
                 e => WriteError::system("allocate", &path, e),
             })?;
             let header = map(&file, 0, head).map_err(|e| WriteError::system("map", &path, e))?;
-            let chunk = map(&file, head, CHUNK_BYTES).map_err(|e| WriteError::system("map", &path, e))?;
-            Ok((header, chunk))
+            let chunk = map(&file, head, layout.bytes).map_err(|e| WriteError::system("map", &path, e))?;
+            let named = Named::of(&file, &path).map_err(|e| WriteError::system("look at", &path, e))?;
+            Ok((header, chunk, named))
         })();
-        let (start, chunk) = match prepared {
+        let (start, chunk, named) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => return Err((path, error)),
         };
@@ -174,28 +237,33 @@ impl Mapped {
             strategy: field(identity.strategy),
             workload: field(identity.workload),
             injected: field(identity.injected),
-            ..Header::new()
+            ..Header::new::<C, S>(shape)
         };
         let (labels, descriptors) = (contents.labels_offset as usize, contents.descriptors_offset as usize);
         // SAFETY: the mapping is `head` bytes long, page-aligned and writable, and `head` covers the header, the label
-        // records and the descriptor records, each at a multiple of 8; the file is new and locked, and readers look at
-        // nothing before `ready`, so nobody else reads or writes these bytes.
+        // records and the descriptor records, each at a multiple of 8. No reference to it exists in this process yet. Other
+        // processes only read, and before `ready` nothing but the magic, which stays 0 meanwhile, and `ready`, which does too.
         unsafe {
             header.write(contents);
             for (i, &label) in Label::ALL.iter().enumerate() {
-                start.add(labels).cast::<LabelRecord>().add(i).write(label_record(label));
+                start.add(labels).cast::<LabelRecord>().add(i).write(label_record(label, shape));
             }
-            for (i, descriptor) in slot_metrics().enumerate() {
-                start
-                    .add(descriptors)
-                    .cast::<DescriptorRecord>()
-                    .add(i)
-                    .write(descriptor_record(&descriptor));
+            for (i, record) in shape.metrics().filter_map(descriptor_record::<C, S>).enumerate() {
+                start.add(descriptors).cast::<DescriptorRecord>().add(i).write(record);
             }
         }
-        let chunks = [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CHUNKS];
-        chunks[0].store(chunk.as_ptr(), Ordering::Relaxed);
-        let mapped = Mapped { path, file, header, chunks, growing: Mutex::new(()) };
+        let mappings = match Mappings::register(start, chunk, layout.bytes) {
+            Ok(mappings) => mappings,
+            Err(errno) => {
+                let error = WriteError::system("keep apart from forked processes", &path, errno);
+                return Err((path, error));
+            }
+        };
+        // The mid pool's writers end before their process does, and then let go of the lock by their descriptor.
+        let file = (!shape.totals).then_some(file);
+        let mapped = Mapped { path, file, named, header, chunk: layout, mappings };
+        // Release: whoever reads the magic from the file finds the header behind it.
+        mapped.header().magic.store(u64::from_ne_bytes(MAGIC), Ordering::Release);
         protocol::publish(&mapped.header().chunks, 1);
         protocol::publish(&mapped.header().ready, 1);
         Ok(mapped)
@@ -206,18 +274,19 @@ impl Mapped {
         unsafe { self.header.as_ref() }
     }
 
-    fn claim(&self) -> Option<Slot<'_>> {
+    /// `C` and `S` are those that it was filled with.
+    fn claim<const C: usize, const S: usize>(&self) -> Option<Slot<'_, C, S>> {
+        debug_assert_eq!(self.chunk, Chunk::of::<C, S>());
         let owner = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
         loop {
             let count = protocol::published(&self.header().chunks) as usize;
-            let found = self.chunks[..count].iter().find_map(|chunk| {
-                // Acquire: pairs with the Release in `grow`.
-                let chunk = NonNull::new(chunk.load(Ordering::Acquire))?;
+            let found = (0..count).find_map(|number| {
+                let chunk = self.mappings.chunk(number)?;
                 // SAFETY: a chunk starts with its owner words, zeroed by the file system, and stays mapped until drop.
-                let owners = unsafe { chunk.cast::<[AtomicU32; SLOTS_PER_CHUNK]>().as_ref() };
+                let owners = unsafe { core::slice::from_raw_parts(chunk.cast().as_ptr(), self.chunk.slots) };
                 let number = protocol::claim(owners, owner)?;
-                // SAFETY: the slots follow at SLOTS_OFFSET, a page and so aligned; `number` is below SLOTS_PER_CHUNK.
-                let counters = unsafe { chunk.add(SLOTS_OFFSET).cast::<SlotCounters>().add(number) };
+                // SAFETY: the slots follow at SLOTS_OFFSET, a page and so aligned; `number` is below the number of slots.
+                let counters = unsafe { chunk.add(SLOTS_OFFSET).cast::<SlotCounters<C, S>>().add(number) };
                 Some(Slot { counters, home: Home::Segment(&owners[number]), not_sync: PhantomData })
             });
             if found.is_some() || !self.grow(count) {
@@ -228,7 +297,7 @@ impl Mapped {
 
     /// Adds a chunk, unless another thread has done so since there were `seen`. `false` if there can be no more.
     fn grow(&self, seen: usize) -> bool {
-        let Ok(_growing) = self.growing.lock() else { return false };
+        let locked = fork::lock();
         let count = protocol::published(&self.header().chunks) as usize;
         if count > seen {
             return true;
@@ -236,12 +305,22 @@ impl Mapped {
         if count == MAX_CHUNKS {
             return false;
         }
-        let offset = chunks_offset() + count * CHUNK_BYTES;
-        let allocated =
-            rustix::fs::fallocate(&self.file, FallocateFlags::empty(), offset as u64, CHUNK_BYTES as u64);
-        let Ok(chunk) = allocated.and_then(|()| map(&self.file, offset, CHUNK_BYTES)) else { return false };
-        // Release: pairs with the Acquire in `claim`.
-        self.chunks[count].store(chunk.as_ptr(), Ordering::Release);
+        let bytes = self.chunk.bytes;
+        let offset = chunks_offset() + count * bytes;
+        let opened;
+        let file = match &self.file {
+            Some(file) => file,
+            None => match self.named.open() {
+                Ok(file) => {
+                    opened = file;
+                    &opened
+                }
+                Err(_) => return false,
+            },
+        };
+        let allocated = rustix::fs::fallocate(file, FallocateFlags::empty(), offset as u64, bytes as u64);
+        let Ok(chunk) = allocated.and_then(|()| map(file, offset, bytes)) else { return false };
+        self.mappings.add(count, chunk, &locked);
         protocol::publish(&self.header().chunks, count as u32 + 1);
         true
     }
@@ -249,24 +328,23 @@ impl Mapped {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        // SAFETY: these are the mappings that `fill` and `grow` made; slots borrow the writer, so none is in use.
-        unsafe {
-            for chunk in &mut self.chunks {
-                if !chunk.get_mut().is_null() {
-                    let _ = rustix::mm::munmap(chunk.get_mut().cast(), CHUNK_BYTES);
-                }
-            }
-            let _ = rustix::mm::munmap(self.header.as_ptr().cast(), chunks_offset());
+        // Lock and file are the parent's if this is a child. The pid tells that also of one that ran no fork handlers.
+        if self.mappings.are_forked() || self.header().pid != std::process::id() {
+            return;
         }
-        // The file stays, for a post-mortem. Let go of the lock by name: closing would leave it held while a child that this
+        // Without a descriptor the mappings, which go now, are what holds the lock.
+        let Some(file) = &self.file else { return };
+        // The file stays, for a post-mortem. If the death cannot be noted, the first reader notes it.
+        let _ = liveness::note_death(file);
+        // Let go of the lock by name: closing would leave it held while a child that this
         // process is just starting has its copy of the descriptor, until the child's exec.
-        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+        let _ = rustix::fs::flock(file, FlockOperation::Unlock);
     }
 }
 
 /// A thread's counters, from [`Writer::claim`] until dropped.
-pub struct Slot<'w> {
-    counters: NonNull<SlotCounters>,
+pub struct Slot<'w, const C: usize = CLASSES, const S: usize = SHARDS> {
+    counters: NonNull<SlotCounters<C, S>>,
     home: Home<'w>,
     /// Cells have one writer: two threads must not share a slot.
     not_sync: PhantomData<*mut ()>,
@@ -278,15 +356,15 @@ enum Home<'w> {
 }
 
 // SAFETY: a slot may move to another thread as a whole; what it points to is atomics, and stays mapped for 'w.
-unsafe impl Send for Slot<'_> {}
+unsafe impl<const C: usize, const S: usize> Send for Slot<'_, C, S> {}
 
-impl Slot<'_> {
-    fn private() -> Result<Slot<'static>, Errno> {
+impl<const C: usize, const S: usize> Slot<'_, C, S> {
+    fn private() -> Result<Slot<'static, C, S>, Errno> {
         // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
         let start = unsafe {
             rustix::mm::mmap_anonymous(
                 core::ptr::null_mut(),
-                size_of::<SlotCounters>(),
+                size_of::<SlotCounters<C, S>>(),
                 ProtFlags::READ | ProtFlags::WRITE,
                 MapFlags::PRIVATE,
             )
@@ -296,25 +374,30 @@ impl Slot<'_> {
     }
 }
 
-impl Deref for Slot<'_> {
-    type Target = SlotCounters;
+impl<const C: usize, const S: usize> Deref for Slot<'_, C, S> {
+    type Target = SlotCounters<C, S>;
 
     #[inline]
-    fn deref(&self) -> &SlotCounters {
+    fn deref(&self) -> &SlotCounters<C, S> {
         // SAFETY: points to a zero-initialised, aligned slot that stays mapped while this value lives; all its fields are
         // atomics, for which any bytes are valid.
         unsafe { self.counters.as_ref() }
     }
 }
 
-impl Drop for Slot<'_> {
+impl<const C: usize, const S: usize> Drop for Slot<'_, C, S> {
     fn drop(&mut self) {
         match self.home {
-            Home::Segment(owner) => protocol::release(owner),
+            Home::Segment(owner) => {
+                // The thread lived until now, from its rings perhaps: its last slow path may be long ago.
+                self.heartbeat.set(clock::monotonic());
+                protocol::release(owner);
+            }
             Home::Private => {
                 // SAFETY: `private` mapped exactly this, and no reference outlives the value.
-                let _ =
-                    unsafe { rustix::mm::munmap(self.counters.as_ptr().cast(), size_of::<SlotCounters>()) };
+                let _ = unsafe {
+                    rustix::mm::munmap(self.counters.as_ptr().cast(), size_of::<SlotCounters<C, S>>())
+                };
             }
         }
     }

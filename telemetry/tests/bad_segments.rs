@@ -2,7 +2,7 @@
 #![cfg(not(loom))]
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use stormglass_telemetry::{Directory, Identity, Problem, Segment, Writer};
@@ -22,10 +22,16 @@ fn segment() -> (tempfile::TempDir, Directory, PathBuf, Vec<u8>) {
     (dir, directory, path, bytes)
 }
 
+/// Puts these bytes in the place of a segment: a dead process's own may not be written.
+fn put(path: &Path, bytes: &[u8]) {
+    std::fs::remove_file(path).expect("removed");
+    std::fs::write(path, bytes).expect("written");
+}
+
 /// What the reader says of these bytes.
 fn problem(bytes: &[u8]) -> (Problem, String) {
     let (_dir, _directory, path, _) = segment();
-    std::fs::write(&path, bytes).expect("written");
+    put(&path, bytes);
     let error = Segment::open(&path).expect_err("refused");
     let text = error.to_string();
     (error.problem, text)
@@ -74,6 +80,55 @@ fn a_segment_that_is_not_ready_is_starting() {
     assert_eq!(problem(&bytes).0, Problem::Starting);
 }
 
+#[test]
+fn half_a_header_is_starting_and_no_foreign_file() {
+    let (_dir, _directory, _path, mut bytes) = segment();
+    bytes[..8].fill(0);
+    assert_eq!(problem(&bytes).0, Problem::Starting);
+}
+
+fn word(bytes: &[u8], at: usize) -> usize {
+    u64::from_ne_bytes(bytes[at..at + 8].try_into().expect("8 bytes")) as usize
+}
+
+/// Where the label records and the descriptor records of format 1 begin, and bytes of one.
+fn tables(bytes: &[u8]) -> [(usize, usize); 2] {
+    [(word(bytes, 56), 2088), (word(bytes, 64), 464)]
+}
+
+#[test]
+fn more_cells_than_a_slot_has_room_for_are_refused() {
+    let (_dir, _directory, _path, mut bytes) = segment();
+    let [_, (at, record)] = tables(&bytes);
+    let count = u32::from_ne_bytes(bytes[48..52].try_into().expect("4 bytes")) as usize;
+    for descriptor in (0..count).map(|i| at + i * record) {
+        // All values of all metrics in one place: offset 0, and no distance between neighbours.
+        bytes[descriptor + 88..descriptor + 96].fill(0);
+        for label in 0..4 {
+            bytes[descriptor + 108 + label * 8..descriptor + 112 + label * 8].fill(0);
+        }
+    }
+    bytes[96..104].copy_from_slice(&256_u64.to_ne_bytes());
+    bytes[104..112].copy_from_slice(&0_u64.to_ne_bytes());
+    bytes[112..120].copy_from_slice(&8_u64.to_ne_bytes());
+    assert_eq!(problem(&bytes).0, Problem::Malformed("cells lie on top of each other"));
+}
+
+#[test]
+fn what_is_said_twice_is_refused() {
+    let (_dir, _directory, _path, bytes) = segment();
+    let [(labels, label), (descriptors, descriptor)] = tables(&bytes);
+    for (from, to, len, what) in [
+        (labels, labels + label, 32, "two labels have one name"),
+        (labels + 40, labels + 56, 16, "two values of a label are the same"),
+        (descriptors, descriptors + 3 * descriptor, 64, "two metrics have one name"),
+    ] {
+        let mut bytes = bytes.clone();
+        bytes.copy_within(from..from + len, to);
+        assert_eq!(problem(&bytes).0, Problem::Malformed(what));
+    }
+}
+
 /// Where format 1 has the text of the injected delay.
 const INJECTED: std::ops::Range<usize> = 256..320;
 
@@ -81,7 +136,7 @@ const INJECTED: std::ops::Range<usize> = 256..320;
 fn the_injected_delay_is_read_whole_and_no_further() {
     let (_dir, _directory, path, mut bytes) = segment();
     let read = |bytes: &[u8]| {
-        std::fs::write(&path, bytes).expect("written");
+        put(&path, bytes);
         Segment::open(&path).map(|segment| segment.process().injected.clone())
     };
     assert_eq!(read(&bytes).expect("good"), None);
@@ -99,6 +154,7 @@ fn the_injected_delay_is_read_whole_and_no_further() {
 #[test]
 fn a_segment_that_shrinks_under_its_reader_is_an_error_not_a_fault() {
     let (_dir, _directory, path, bytes) = segment();
+    put(&path, &bytes);
     let open = Segment::open(&path).expect("good");
     let file = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");
     file.set_len(bytes.len() as u64 / 2).expect("truncated");
@@ -140,7 +196,7 @@ proptest! {
             let at = 16 + word % 5000 * 4;
             bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
         }
-        std::fs::write(&path, &bytes).expect("written");
+        put(&path, &bytes);
         match Segment::open(&path).and_then(|segment| segment.snapshot()) {
             Ok(snapshot) => { let _ = snapshot.lifetime().measures(stormglass_telemetry::Select::ALL); }
             Err(error) => prop_assert!(!error.to_string().is_empty()),

@@ -190,20 +190,91 @@ fn a_segment_grows_under_an_open_reader() {
 }
 
 #[test]
-fn a_clean_end_is_a_death_too_and_is_reaped_after_its_time() {
+fn a_thread_that_lived_from_its_ring_tells_at_its_end_how_long() {
+    const LIFE: Duration = Duration::from_millis(30);
     let scene = Scene::new();
+    let writer = Writer::create(&scene.directory, &Identity::default()).expect("a segment");
+    let segment = Segment::open(writer.path().expect("a path")).expect("readable");
+    let slot = writer.claim().expect("a slot");
+    slot.heartbeat.set(stormglass_telemetry::clock::monotonic());
+    sleep(LIFE);
+    slot.classes[0].ring_hits.add(1000);
+    drop(slot);
+    drop(writer);
+    let snapshot = segment.snapshot().expect("readable");
+    assert_eq!(snapshot.liveness, Liveness::Dead);
+    assert!(snapshot.lifetime().elapsed >= Some(LIFE), "{:?}", snapshot.lifetime().elapsed);
+}
+
+/// Sets the time of a file's last change back.
+fn age(path: &Path, by: Duration) {
+    let file = std::fs::File::open(path).expect("opened");
+    let then = std::fs::FileTimes::new().set_modified(std::time::SystemTime::now() - by);
+    file.set_times(then).expect("ours");
+}
+
+#[test]
+fn a_clean_end_is_a_death_too_and_is_reaped_after_its_time() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let scene = Scene::new();
+    assert!(scene.directory.reaper().is_none(), "there is nothing to remove");
     let writer = Writer::create(
         &scene.directory,
         &Identity { strategy: "mutex", workload: "", ..Identity::default() },
     )
     .expect("a segment");
     let path: PathBuf = writer.path().expect("a path").to_owned();
-    assert_eq!(scene.directory.reap(Duration::ZERO), 0, "a live one is never reaped");
+    let reaper = scene.directory.reaper().expect("nobody else has it");
+    // A process that lives from its rings: nothing has been heard of it for long.
+    age(&path, 2 * HOUR);
+    assert_eq!(reaper.reap(Duration::ZERO), 0, "a live one is never reaped");
     drop(writer);
     assert_eq!(Segment::open(&path).and_then(|s| s.snapshot()).expect("kept").liveness, Liveness::Dead);
-    assert_eq!(scene.directory.reap(Duration::from_hours(1)), 0);
-    assert_eq!(scene.directory.reap(Duration::ZERO), 1);
+    assert_eq!(reaper.reap(HOUR), 0, "it has only just died");
+    age(&path, 2 * HOUR);
+    assert_eq!(reaper.reap(3 * HOUR), 0);
+    assert_eq!(reaper.reap(HOUR), 1);
     assert!(!Path::new(&path).exists());
+}
+
+#[test]
+fn one_that_was_killed_is_kept_from_the_first_look_at_it() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let scene = Scene::new();
+    let mut child = scene.spawn_writer();
+    let segment = scene.segment_of(&child);
+    child.kill().expect("SIGKILL");
+    child.wait().expect("reaped");
+    let reaper = scene.directory.reaper().expect("nobody else has it");
+    age(segment.path(), 2 * HOUR);
+    assert_eq!(reaper.reap(HOUR), 0, "nobody knew");
+    assert_eq!(reaper.reap(HOUR), 0);
+    age(segment.path(), 2 * HOUR);
+    assert_eq!(reaper.reap(HOUR), 1);
+}
+
+#[test]
+fn one_that_is_still_starting_is_left_alone_for_a_minute() {
+    let scene = Scene::new();
+    drop(Writer::create(&scene.directory, &Identity::default()).expect("a segment"));
+    let reaper = scene.directory.reaper().expect("nobody else has it");
+    assert_eq!(reaper.reap(Duration::ZERO), 1);
+    let path = scene.directory.path().join("1-0.seg");
+    std::fs::write(&path, [0; 4096]).expect("written");
+    assert_eq!(reaper.reap(Duration::ZERO), 0);
+    age(&path, Duration::from_mins(2));
+    assert_eq!(reaper.reap(Duration::from_mins(3)), 0);
+    assert_eq!(reaper.reap(Duration::ZERO), 1);
+}
+
+#[test]
+fn one_process_at_a_time_may_remove_segments() {
+    let scene = Scene::new();
+    let _writer = Writer::create(&scene.directory, &Identity::default()).expect("a segment");
+    let first = scene.directory.reaper().expect("nobody else has it");
+    assert!(scene.directory.reaper().is_none());
+    drop(first);
+    assert!(scene.directory.reaper().is_some());
 }
 
 #[test]

@@ -32,7 +32,7 @@ use crate::error::UnknownStrategy;
 #[cfg(not(loom))]
 use crate::exchange::Exchange;
 #[cfg(not(loom))]
-use crate::page::Pages;
+use crate::page::MidPages;
 #[cfg(not(loom))]
 use crate::region::Region;
 #[cfg(not(loom))]
@@ -202,7 +202,7 @@ strategies! {
             "whole batches are handed over by one CAS, and nobody walks them";
     }
     others {
-        Page = "page", "option B1, MF2", Pages,
+        Page = "page", "option B1, MF2", MidPages,
             "pages that one thread holds, with a map of free blocks each; nothing is shared but what others give back";
     }
 }

@@ -9,6 +9,9 @@
 //!                       ^ holder     ^ anyone          (and once, until A has seen them: the page onto A's pending queue)
 //! ```
 //!
+//! The same code serves the mid pool, whose pages are all 1 MiB, and the general allocator (../general/), whose pages are 8 KiB
+//! to 1 MiB: a block's number says its page and its place in it, and where that is in memory is not asked here.
+//!
 //! A *page heap* has pages of one class. One thread *holds* it; only the holder touches its free maps, with plain loads
 //! and stores. A free goes into the freeing thread's ring, whoever holds the page: only what a ring spills is sorted by
 //! page. Blocks of pages that the thread holds go back to their free maps; blocks of others' pages go to the pages'
@@ -25,7 +28,8 @@
 //! A thread that runs dry while it holds a page heap takes an idle one over and *merges* the two (page_heap.rs), rather
 //! than let free blocks lie idle or scan several heaps from then on. So a thread holds at most one page heap a class, and
 //! a refill looks at a bounded number of places. What a thread that lives on holds is never taken from it: that is the
-//! price of having no shared list, and memory that is free there does not help another thread that is out of it.
+//! price of having no shared list, and memory that is free there does not help another thread that is out of it, unless whole
+//! pages of it are: those can leave (leaving.rs), where the owner of the pages asks for it.
 //!
 //! ## Why maps and not lists
 //! A page has at most 512 blocks, so its free blocks are a bitmap of at most one cache line. The links of the other designs
@@ -37,17 +41,17 @@
 //! there is no ABA and nothing is walked.
 //!
 //! ## Invariants
-//! 1. Each page heap is held by one thread, or idle, or merged into another for ever. Its token is [`PageHeap`].
+//! 1. Each page heap is held by one thread, or idle, or vacant: without pages, to be founded anew. Its token is [`PageHeap`].
 //! 2. The holder alone reads and writes the free maps of its pages and the heap's own fields; the next holder sees them as
 //!    the last one left them (Release and Acquire on the idle stack).
 //! 3. A page is on the available stack of its heap exactly if its free map is not empty.
-//! 4. A page whose remote map is not empty is on the pending queue of its heap, or exactly one thread is about to put it
-//!    there (remote_map.rs, pending.rs).
-//! 5. A page heap is founded on a fresh page and has that page's number, so there are never more than pages, and the table
-//!    has room for all of them.
+//! 4. A page whose remote map is not empty is on a pending stack, once, or exactly one thread is about to put it there
+//!    (remote_map.rs, pending.rs). The stack is that of its heap, or for a while that of one that it has left (leaving.rs).
+//! 5. A page belongs to one page heap, which lists it among its pages, or to none and has no block out.
 
 mod free_map;
 mod idle;
+mod leaving;
 mod page_heap;
 mod pending;
 mod record;
@@ -64,76 +68,88 @@ mod scripted;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use stormglass_telemetry::schema::CLASSES;
-
 use crate::batch::Batch;
 use crate::block::FreshPage;
-#[cfg(not(loom))]
-use crate::site::ShardId;
-use crate::site::Site;
-use crate::size_class::Class;
+use crate::site::Tally;
 use crate::sync::Padded;
 
 use self::idle::IdleStack;
+pub(crate) use self::leaving::Rest;
 use self::page_heap::PageHeap;
-use self::record::Records;
+pub(crate) use self::record::Records;
 use self::run::Run;
 
-/// All pages of a pool, and the page heaps that no thread holds.
-pub(crate) struct Pages {
+/// All pages of `CLASSES` classes, and the page heaps that no thread holds.
+pub(crate) struct Pages<const CLASSES: usize> {
     records: Records,
     idle: [Padded<IdleStack>; CLASSES],
 }
 
 /// The page heaps that one thread holds: at most one a class.
-#[derive(Default)]
-pub(crate) struct Held([Option<PageHeap>; CLASSES]);
+pub(crate) struct Held<const CLASSES: usize>([Option<PageHeap>; CLASSES]);
 
-impl Pages {
-    fn new(records: Records) -> Pages {
+impl<const CLASSES: usize> Default for Held<CLASSES> {
+    fn default() -> Self {
+        Held([const { None }; CLASSES])
+    }
+}
+
+impl<const CLASSES: usize> Pages<CLASSES> {
+    pub(crate) fn new(records: Records) -> Self {
         Pages { records, idle: core::array::from_fn(|_| Padded(IdleStack::empty())) }
     }
 
-    fn idle(&self, class: Class) -> &IdleStack {
-        &self.idle[class.index()].0
+    fn idle(&self, class: usize) -> &IdleStack {
+        &self.idle[class].0
     }
 
-    /// Takes up to a batch of blocks for the thread that holds `held`; `fresh` takes a page from the region.
-    fn refill(&self, held: &mut Held, site: Site<'_>, fresh: impl FnOnce() -> Option<FreshPage>) -> Batch {
-        let held = &mut held.0[site.at.class.index()];
-        let mut batch = Batch::new();
+    /// Fills `batch`, which is empty, for the thread that holds `held`, from wherever there are blocks; `fresh` takes a page from
+    /// where pages come from, and counts its bytes. The batch stays empty if there is none.
+    pub(crate) fn refill(
+        &self,
+        class: usize,
+        held: &mut Held<CLASSES>,
+        batch: &mut Batch,
+        tally: Tally<'_>,
+        fresh: impl FnOnce() -> Option<FreshPage>,
+    ) {
+        let held = &mut held.0[class];
         if let Some(heap) = held {
-            heap.take(&mut batch, &self.records, site);
+            heap.take(batch, &self.records, tally);
         }
         while batch.is_empty()
-            && let Some(idle) = self.idle(site.at.class).pop(&self.records, site)
+            && let Some(idle) = self.idle(class).pop(&self.records, tally)
         {
-            site.counters.heaps_adopted.add(1);
-            site.counters.pages_adopted.add(u64::from(idle.pages(&self.records)));
+            tally.counters.heaps_adopted.add(1);
+            tally.counters.pages_adopted.add(u64::from(idle.pages(&self.records)));
             let heap = match held.take() {
-                Some(dry) => dry.merge(idle, &self.records, site),
+                Some(dry) => dry.merge(idle, &self.records, tally),
                 None => idle,
             };
-            held.insert(heap).take(&mut batch, &self.records, site);
+            held.insert(heap).take(batch, &self.records, tally);
         }
-        if batch.is_empty()
-            && let Some(page) = fresh()
-        {
-            site.counters.pages_mapped.add(1);
-            let heap = held.get_or_insert_with(|| PageHeap::found_on(&page));
-            heap.add_page(page, &self.records);
-            heap.take(&mut batch, &self.records, site);
+        if batch.is_empty() {
+            // The heap first: a page that had none would be lost.
+            if held.is_none() {
+                *held = self.records.found(tally);
+            }
+            if let Some(heap) = held
+                && let Some(page) = fresh()
+            {
+                tally.counters.pages_mapped.add(1);
+                heap.add_page(page, &self.records);
+                heap.take(batch, &self.records, tally);
+            }
         }
         if !batch.is_empty() {
-            site.counters.refills.add(1);
-            site.counters.refilled_blocks.add(batch.len() as u64);
+            tally.counters.refills.add(1);
+            tally.counters.refilled_blocks.add(batch.len() as u64);
         }
-        batch
     }
 
     /// Sorts out what a ring spills: each block goes back to its page.
-    fn spill(&self, held: &Held, mut batch: Batch, site: Site<'_>) {
-        let held = held.0[site.at.class.index()].as_ref();
+    pub(crate) fn spill(&self, class: usize, held: &Held<CLASSES>, mut batch: Batch, tally: Tally<'_>) {
+        let held = held.0[class].as_ref();
         let mut foreign = Batch::new();
         while let Some(block) = batch.pop() {
             match held {
@@ -146,54 +162,110 @@ impl Pages {
         foreign.sort();
         while let Some(run) = Run::pop_from(&mut foreign) {
             let page = run.page();
-            self.records.page(page).remote().push(run, site);
+            self.records.page(page).remote().push(run, tally);
             if foreign.peek().map(Run::page_of) != Some(page) {
-                self.records.announce(page, site);
+                self.records.announce(page, tally);
             }
         }
     }
 
     /// Puts all that a thread held on the idle stacks.
-    fn retire<'a>(&self, held: &mut Held, site_of: impl Fn(Class) -> Site<'a>) {
-        for (class, heap) in Class::all().zip(&mut held.0) {
+    pub(crate) fn retire<'a>(&self, held: &mut Held<CLASSES>, tally_of: impl Fn(usize) -> Tally<'a>) {
+        for (class, heap) in held.0.iter_mut().enumerate() {
             let Some(heap) = heap.take() else { continue };
-            let site = site_of(class);
-            site.counters.pages_abandoned.add(u64::from(heap.pages(&self.records)));
-            self.idle(class).push(heap, &self.records, site);
+            let tally = tally_of(class);
+            tally.counters.pages_abandoned.add(u64::from(heap.pages(&self.records)));
+            self.leave_idle(class, heap, tally);
+        }
+    }
+
+    fn leave_idle(&self, class: usize, heap: PageHeap, tally: Tally<'_>) {
+        if heap.pages(&self.records) == 0 {
+            heap.dissolve(&self.records, tally);
+        } else {
+            self.idle(class).push(heap, &self.records, tally);
+        }
+    }
+
+    /// Lets pages of `blocks` blocks that are all free leave the heap of a class that the thread holds; `leave` gets their
+    /// numbers (leaving.rs).
+    pub(crate) fn release_held(
+        &self,
+        class: usize,
+        held: &Held<CLASSES>,
+        blocks: u32,
+        rest: Rest,
+        tally: Tally<'_>,
+        leave: impl FnMut(u32),
+    ) {
+        if let Some(heap) = &held.0[class] {
+            heap.release(blocks, rest, &self.records, tally, leave);
+        }
+    }
+
+    /// As [`Pages::release_held`], for the heaps of a class that no thread holds.
+    pub(crate) fn release_idle(
+        &self,
+        class: usize,
+        blocks: u32,
+        rest: Rest,
+        tally: Tally<'_>,
+        mut leave: impl FnMut(u32),
+    ) {
+        let mut next = self.idle(class).take_all(tally);
+        while let Some(heap) = next {
+            next = IdleStack::below(&heap, &self.records);
+            heap.release(blocks, rest, &self.records, tally, &mut leave);
+            self.leave_idle(class, heap, tally);
         }
     }
 }
 
+/// The mid pool's pages.
 #[cfg(not(loom))]
-impl crate::exchange::Exchange for Pages {
-    type Local = Held;
+pub(crate) type MidPages = Pages<{ stormglass_telemetry::schema::CLASSES }>;
 
-    fn over(region: &crate::region::Region) -> Result<Box<Pages>, crate::error::PoolError> {
-        Ok(Box::new(Pages::new(Records::reserve(region.pages())?)))
+#[cfg(not(loom))]
+impl crate::exchange::Exchange for MidPages {
+    type Local = Held<{ stormglass_telemetry::schema::CLASSES }>;
+
+    fn over(region: &crate::region::Region) -> Result<Box<MidPages>, crate::error::PoolError> {
+        // A heap is founded where a page is taken, and pages never leave a region: there are never more heaps than pages.
+        Ok(Box::new(Pages::new(Records::reserve(region.pages(), region.pages())?)))
     }
 
     fn refill(
         &self,
-        held: &mut Held,
-        home: ShardId,
+        held: &mut Self::Local,
+        home: crate::site::ShardId,
         region: &crate::region::Region,
         sites: crate::site::Sites<'_>,
     ) -> Batch {
-        self.refill(held, sites.at(home), || region.take_page(home))
+        let mut batch = Batch::new();
+        let tally: Tally<'_> = sites.at(home).into();
+        self.refill(home.class.index(), held, &mut batch, tally, || {
+            let page = region.take_page(home)?;
+            tally.counters.page_mapped_bytes.add(stormglass_telemetry::schema::PAGE_BYTES as u64);
+            Some(page)
+        });
+        batch
     }
 
-    fn spill(&self, held: &mut Held, batch: Batch, site: Site<'_>) {
-        self.spill(held, batch, site);
+    fn spill(&self, held: &mut Self::Local, batch: Batch, site: crate::site::Site<'_>) {
+        self.spill(site.at.class.index(), held, batch, site.into());
     }
 
     /// Without shards every block is of the home shard, so no heap calls this; it would do the right thing.
-    fn free_remote(&self, held: &mut Held, block: crate::block::Block, site: Site<'_>) {
+    fn free_remote(&self, held: &mut Self::Local, block: crate::block::Block, site: crate::site::Site<'_>) {
         let mut batch = Batch::new();
         batch.push(block);
-        self.spill(held, batch, site);
+        crate::exchange::Exchange::spill(self, held, batch, site);
     }
 
-    fn retire(&self, held: &mut Held, home: usize, sites: crate::site::Sites<'_>) {
-        self.retire(held, |class| sites.at(ShardId { class, shard: home }));
+    fn retire(&self, held: &mut Self::Local, home: usize, sites: crate::site::Sites<'_>) {
+        let classes: [_; stormglass_telemetry::schema::CLASSES] = crate::size_class::Class::EACH;
+        self.retire(held, |class| {
+            sites.at(crate::site::ShardId { class: classes[class], shard: home }).into()
+        });
     }
 }

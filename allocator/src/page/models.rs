@@ -6,42 +6,49 @@
 //! The models were tried against wrong versions of the code: a queue that is merged but not closed, a page whose blocks are
 //! taken before it is un-queued, or that is queued twice, a link that is read too late, a word that is taken by a load and a
 //! store, an idle stack without version, and the orderings of the queue, of `queued` and of the idle stack weakened one by
-//! one. They fail on each but two: where a load must stay before a later store (`announce` acquires what `take_all`
-//! releases), loom explores no other order. What callers write into blocks is not modelled.
+//! one; pages that leave without saying so or without being taken out of their map, a stack whose finder takes every page for
+//! its own, an announcement that is not taken back. They fail on each but two: where a load must stay before a later store
+//! (`announce` acquires what `take_all` releases), loom explores no other order. What callers write into blocks is not
+//! modelled.
 
 use loom::sync::Arc;
 use loom::sync::Mutex;
 use loom::thread;
-use stormglass_telemetry::clock::Clock;
 use stormglass_telemetry::{ShardCounters, SlotCounters};
 
 use super::record::Records;
-use super::{Held, Pages};
+use super::{Held, Pages, Rest};
 use crate::batch::{BATCH, Batch};
 use crate::block::{Block, FreshPage, NUMBERS_PER_PAGE};
 use crate::injection::Delay;
-use crate::links::Links;
-use crate::site::{ShardId, Site};
-use crate::size_class::Class;
+use crate::site::Tally;
 
 /// Pages of the region.
 const PAGES: u32 = 4;
+/// Classes; most models need one.
+const CLASSES: usize = 2;
 
 /// A pool with its region.
 struct World {
-    pages: Pages,
-    links: Links,
-    clock: Clock,
+    pages: Pages<CLASSES>,
     /// Blocks of each page.
     blocks: u32,
-    /// The next fresh page; a lock, because a region is not what is modelled.
-    fresh: Mutex<u32>,
+    /// Where pages come from; a lock, because that is not what is modelled.
+    region: Mutex<Region>,
 }
 
-/// A thread: what it holds, and its counters.
+struct Region {
+    /// The next page that never was anybody's.
+    fresh: u32,
+    /// Pages that have left their heaps.
+    left: Vec<u32>,
+}
+
+/// A thread that works in one class: what it holds, and its counters.
 struct Thread {
     world: Arc<World>,
-    held: Held,
+    class: usize,
+    held: Held<CLASSES>,
     counters: Box<SlotCounters>,
 }
 
@@ -49,10 +56,8 @@ impl World {
     fn new(blocks: u32) -> Arc<World> {
         Arc::new(World {
             pages: Pages::new(Records::model(PAGES as usize)),
-            links: Links::model(1),
-            clock: Clock::calibrate(),
             blocks,
-            fresh: Mutex::new(0),
+            region: Mutex::new(Region { fresh: 0, left: Vec::new() }),
         })
     }
 
@@ -66,34 +71,49 @@ impl World {
 
 impl Thread {
     fn of(world: &Arc<World>) -> Thread {
-        Thread { world: Arc::clone(world), held: Held::default(), counters: SlotCounters::zeroed() }
+        Thread::of_class(0, world)
     }
 
-    fn site(&self) -> Site<'_> {
-        let class = Class::from_index(0).expect("class");
-        Site {
-            at: ShardId { class, shard: 0 },
-            links: &self.world.links,
-            counters: self.counters.shard(0, 0),
-            clock: self.world.clock,
-            delay: Delay::NONE,
-        }
+    fn of_class(class: usize, world: &Arc<World>) -> Thread {
+        Thread { world: Arc::clone(world), class, held: Held::default(), counters: SlotCounters::zeroed() }
+    }
+
+    fn tally(&self) -> Tally<'_> {
+        Tally { counters: self.counts(), delay: Delay::NONE }
     }
 
     fn refill_from(&mut self, fresh: bool) -> Vec<u32> {
         let world = Arc::clone(&self.world);
         let mut held = core::mem::take(&mut self.held);
         let take = || {
-            let mut next = world.fresh.lock().expect("no panic");
-            let number = *next;
-            (fresh && number < PAGES).then(|| {
-                *next += 1;
-                FreshPage::model(number, world.blocks)
-            })
+            let mut region = world.region.lock().expect("no panic");
+            if !fresh {
+                return None;
+            }
+            let number = region.left.pop().or_else(|| {
+                region.fresh += 1;
+                (region.fresh <= PAGES).then(|| region.fresh - 1)
+            });
+            number.map(|number| FreshPage::claim(number, world.blocks))
         };
-        let mut batch = world.pages.refill(&mut held, self.site(), take);
+        let mut batch = Batch::new();
+        world.pages.refill(self.class, &mut held, &mut batch, self.tally(), take);
         self.held = held;
         core::iter::from_fn(|| batch.pop()).map(|block| block.number()).collect()
+    }
+
+    /// Lets all pages go whose blocks have all come back.
+    fn release(&self) {
+        self.world.pages.release_held(
+            self.class,
+            &self.held,
+            self.world.blocks,
+            Rest::Any,
+            self.tally(),
+            |page| {
+                self.world.region.lock().expect("no panic").left.push(page);
+            },
+        );
     }
 
     /// Blocks from wherever there are some, or from a fresh page.
@@ -119,12 +139,12 @@ impl Thread {
             for &number in numbers {
                 batch.push(Block::claim(number));
             }
-            self.world.pages.spill(&self.held, batch, self.site());
+            self.world.pages.spill(self.class, &self.held, batch, self.tally());
         }
     }
 
     fn pages(&self) -> u32 {
-        self.held.0[0].as_ref().map_or(0, |heap| heap.pages(&self.world.pages.records))
+        self.held.0[self.class].as_ref().map_or(0, |heap| heap.pages(&self.world.pages.records))
     }
 
     fn counts(&self) -> &ShardCounters {
@@ -133,7 +153,7 @@ impl Thread {
 
     fn end(mut self) {
         let mut held = core::mem::take(&mut self.held);
-        self.world.pages.retire(&mut held, |_| self.site());
+        self.world.pages.retire(&mut held, |_| self.tally());
     }
 }
 
@@ -220,7 +240,7 @@ fn an_idle_heap_has_one_next_holder() {
         numbers.extend(more);
         other.end();
         numbers.extend(this.refill_all());
-        let pages = *world.fresh.lock().expect("no panic");
+        let pages = world.region.lock().expect("no panic").fresh;
         all_there(numbers, world.all(pages));
         assert_eq!(this.pages(), pages);
     });
@@ -327,4 +347,127 @@ fn remote_frees_survive_a_merge_into_the_dry_heap() {
 #[test]
 fn remote_frees_survive_a_merge_into_the_idle_heap() {
     merges(2, 1);
+}
+
+/// A page leaves its heap while a thread that freed its last block is late with the announcement, and is used anew by a
+/// thread of another class, whose blocks are freed by a third.
+#[test]
+fn a_page_that_leaves_is_used_anew_by_another_class() {
+    check(2, || {
+        let world = World::new(2);
+        let mut first = Thread::of(&world);
+        let blocks = first.refill();
+        assert_eq!(blocks.len(), 2);
+        let frees = |thread: Thread, number: u32| thread::spawn(move || thread.spill(&[number]));
+        let late = frees(Thread::of(&world), blocks[0]);
+        // The other one's announcement brings the holder to the page, where it may find the late thread's bit.
+        Thread::of(&world).spill(&blocks[1..]);
+        first.release();
+        let mut second = Thread::of_class(1, &world);
+        let anew = second.refill();
+        let third = frees(Thread::of_class(1, &world), anew[0]);
+        second.spill(&anew[1..]);
+        let mut numbers = second.refill_from(false);
+        late.join().expect("no panic");
+        third.join().expect("no panic");
+        // What waits on the stack of a heap that the page has left is sent on when that is looked through.
+        let of_first = first.refill_all();
+        numbers.extend(second.refill_all());
+        let pages = world.region.lock().expect("no panic").fresh;
+        numbers.extend(of_first);
+        all_there(numbers, world.all(pages));
+    });
+}
+
+/// A heap is merged and its number founds another heap, of another class, while a thread that knows the number is late.
+#[test]
+fn the_number_of_a_merged_heap_is_used_anew() {
+    check(2, || {
+        let world = World::new(1);
+        let (mut gone, mut merging) = (Thread::of(&world), Thread::of(&world));
+        let of_gone = gone.refill();
+        let of_merging = [merging.refill(), merging.refill()].concat();
+        gone.end();
+        let freeing = Thread::of(&world);
+        let late = thread::spawn(move || freeing.spill(&of_gone));
+        let mut numbers = merging.refill_from(false);
+        let mut other = Thread::of_class(1, &world);
+        let others = other.refill();
+        assert_eq!(others.len(), 1);
+        other.spill(&others);
+        late.join().expect("no panic");
+        let of_other = other.refill_all();
+        numbers.extend(merging.refill_all());
+        assert_eq!(of_other, others, "no block of another class");
+        numbers.extend(of_other);
+        numbers.extend(of_merging);
+        all_there(numbers, world.all(4));
+    });
+}
+
+/// As above, while the heap that the page has left is looked through: whatever is found there of the page is not the finder's.
+#[test]
+fn a_page_that_left_is_not_taken_for_ones_own() {
+    check(2, || {
+        let world = World::new(2);
+        let mut first = Thread::of(&world);
+        let blocks = first.refill();
+        let late = Thread::of(&world);
+        let left = blocks[0];
+        let late = thread::spawn(move || late.spill(&[left]));
+        Thread::of(&world).spill(&blocks[1..]);
+        first.release();
+        let looks = thread::spawn(move || {
+            let found = first.refill_from(false);
+            (first, found)
+        });
+        let mut second = Thread::of_class(1, &world);
+        let anew = second.refill();
+        Thread::of_class(1, &world).spill(&anew);
+        let mut numbers = second.refill_from(false);
+        late.join().expect("no panic");
+        let (mut first, found) = looks.join().expect("no panic");
+        numbers.extend(found);
+        // What stands on the wrong stack is sent on when that is looked through.
+        numbers.extend(first.refill_all());
+        numbers.extend(second.refill_all());
+        let pages = world.region.lock().expect("no panic").fresh;
+        all_there(numbers, world.all(pages));
+    });
+}
+
+/// The heaps that nobody holds are looked through while one thread frees into them and another starts.
+#[test]
+fn idle_heaps_are_looked_through_while_others_free_and_adopt() {
+    check(2, || {
+        let world = World::new(1);
+        let (mut some, mut more) = (Thread::of(&world), Thread::of(&world));
+        let of_some = some.refill();
+        let of_more = more.refill();
+        some.end();
+        more.spill(&of_more);
+        more.end();
+        let freeing = Thread::of(&world);
+        let frees = thread::spawn(move || freeing.spill(&of_some));
+        let mut starting = Thread::of(&world);
+        let starts = thread::spawn(move || {
+            let numbers = starting.refill();
+            (starting, numbers)
+        });
+        let this = Thread::of(&world);
+        world.pages.release_idle(0, world.blocks, Rest::Any, this.tally(), |page| {
+            world.region.lock().expect("no panic").left.push(page);
+        });
+        frees.join().expect("no panic");
+        let (starting, mut numbers) = starts.join().expect("no panic");
+        assert!(!numbers.is_empty(), "there is always a page");
+        starting.end();
+        let mut last = Thread::of(&world);
+        // Pages that left are fresh ones.
+        let pages = world.region.lock().expect("no panic").fresh;
+        while numbers.len() < pages as usize {
+            numbers.extend(last.refill());
+        }
+        all_there(numbers, world.all(pages));
+    });
 }

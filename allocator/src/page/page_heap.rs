@@ -4,25 +4,25 @@
 //! the records say is only for the holder.
 //!
 //! ## Merging
-//! A holder that runs dry and takes an idle heap over has two. It closes the smaller one's pending stack for ever, after
-//! it has written down where its pages belong now:
+//! A holder that runs dry and takes an idle heap over has two. It makes the smaller one's pages pages of the larger, each by
+//! name, and then closes the smaller one's pending stack:
 //!
 //! ```text
 //! the holder                             a thread that queues a page of the smaller heap
-//!   1. smaller.merged_into = larger        1. CAS on smaller.pending
-//!   2. smaller.pending: CLOSED             2. found CLOSED: CAS on larger.pending, and so on
+//!   1. page.heap = larger, each            1. CAS on smaller.pending
+//!   2. smaller.pending: CLOSED             2. found CLOSED: reads page.heap again, CAS on larger.pending
 //!   3. looks through what was pending
 //! ```
 //!
-//! So no page that is queued is lost, whichever comes first, and no page's record has to be touched. The number of a merged
-//! heap is not used again. The larger swallows the smaller, so a page is at most log2(pages) steps from its heap; a
-//! holder that takes those steps shortens them.
+//! So no page that is queued is lost, whichever comes first. The smaller one's number is free for another heap then
+//! (leaving.rs). A page that is renamed finds itself in a heap at least twice as large, so it is renamed log2(pages)
+//! times at most, and a merge costs nothing that is not paid for by the pages that it brings.
 
-use super::record::Records;
-use super::run::{Run, WORD_BLOCKS, WORDS};
+use super::record::{Listing, Records};
+use super::run::{Run, WORDS, bits_of};
 use crate::batch::Batch;
 use crate::block::FreshPage;
-use crate::site::Site;
+use crate::site::Tally;
 
 /// Ownership of one page heap, by its number. Not `Copy`, not `Clone`.
 #[derive(Debug)]
@@ -30,14 +30,9 @@ use crate::site::Site;
 pub(super) struct PageHeap(u32);
 
 impl PageHeap {
-    /// Takes ownership of page heap `number`, which the caller has just taken off the idle stack.
+    /// Takes ownership of page heap `number`, which the caller has just taken off the stack where it was, or which never was.
     pub(super) fn claim(number: u32) -> PageHeap {
         PageHeap(number)
-    }
-
-    /// A new heap, without pages, that has the number of a page that was never anybody's.
-    pub(super) fn found_on(page: &FreshPage) -> PageHeap {
-        PageHeap(page.number())
     }
 
     pub(super) fn number(&self) -> u32 {
@@ -50,39 +45,61 @@ impl PageHeap {
 
     /// Adds a page with all its blocks free.
     pub(super) fn add_page(&self, page: FreshPage, records: &Records) {
-        let record = records.heap(self.0);
-        record.set_pages(record.pages() + 1);
-        // Before any block of it is handed out.
-        records.page(page.number()).set_heap(self.0);
-        for word in 0..WORDS as u32 {
-            let blocks = page.blocks().saturating_sub(word * WORD_BLOCKS).min(WORD_BLOCKS);
-            if blocks > 0 {
+        self.add_sibling(page.number(), records);
+        for word in 0..WORDS {
+            let bits = bits_of(word, page.blocks());
+            if bits != 0 {
                 // The page was fresh, so its blocks are ours and nobody else's.
-                self.add(Run::claim(page.number(), word as usize, u64::MAX >> (64 - blocks)), records);
+                self.add(Run::claim(page.number(), word, bits), records);
             }
+        }
+    }
+
+    /// Makes a page one of this heap's that is nobody's, or that another heap of the caller gives up with all its others.
+    fn add_sibling(&self, page: u32, records: &Records) {
+        let (heap, record) = (records.heap(self.0), records.page(page));
+        heap.set_pages(heap.pages() + 1);
+        record.set_heap(Some(self.0));
+        let next = heap.first_page();
+        record.set_previous_sibling(None);
+        record.set_next_sibling(next);
+        if let Some(next) = next {
+            records.page(next).set_previous_sibling(Some(page));
+        }
+        heap.set_first_page(Some(page));
+    }
+
+    /// Takes a page off the heap's list of pages.
+    pub(super) fn remove_sibling(&self, page: u32, records: &Records) {
+        let (heap, record) = (records.heap(self.0), records.page(page));
+        heap.set_pages(heap.pages() - 1);
+        let (previous, next) = (record.previous_sibling(), record.next_sibling());
+        match previous {
+            Some(previous) => records.page(previous).set_next_sibling(next),
+            None => heap.set_first_page(next),
+        }
+        if let Some(next) = next {
+            records.page(next).set_previous_sibling(previous);
         }
     }
 
     /// Whether `page` is one of this heap's pages.
     pub(super) fn has(&self, page: u32, records: &Records) -> bool {
-        let record = records.page(page);
-        match record.heap() {
-            Some(heap) if heap == self.0 => true,
-            Some(heap) if records.merged_into(heap) == self.0 => {
-                record.set_heap(self.0);
-                true
-            }
-            _ => false,
-        }
+        records.page(page).heap() == Some(self.0)
     }
 
     /// Takes back blocks of one of its pages.
     pub(super) fn add(&self, run: Run, records: &Records) {
         let page = run.page();
+        records.page(page).free().add(run);
+        self.list(page, records);
+    }
+
+    /// Puts a page that has free blocks on the available stack, if it is not there.
+    fn list(&self, page: u32, records: &Records) {
         let record = records.page(page);
-        record.free().add(run);
-        if !record.is_listed() {
-            record.set_listed(true);
+        if record.listing() == Listing::Unlisted {
+            record.set_listing(Listing::Listed);
             let heap = records.heap(self.0);
             record.set_next_available(heap.available());
             heap.set_available(Some(page));
@@ -90,11 +107,10 @@ impl PageHeap {
     }
 
     /// Takes blocks until the batch is full: from free maps, then from what other threads have given back.
-    pub(super) fn take(&self, batch: &mut Batch, records: &Records, site: Site<'_>) {
+    pub(super) fn take(&self, batch: &mut Batch, records: &Records, tally: Tally<'_>) {
         self.take_available(batch, records);
         if batch.room() > 0 {
-            let pending = records.heap(self.0).pending().take_all();
-            self.collect(pending, records, site);
+            self.collect_pending(records, tally);
             self.take_available(batch, records);
         }
     }
@@ -105,35 +121,67 @@ impl PageHeap {
             && let Some(page) = heap.available()
         {
             let record = records.page(page);
-            if !record.free().take(page, batch) {
-                record.set_listed(false);
+            if record.free().take(page, batch) {
+                record.set_listing(Listing::Listed);
+            } else {
+                record.set_listing(Listing::Unlisted);
                 heap.set_available(record.next_available());
             }
         }
     }
 
+    /// Brings what other threads have given back to the free maps.
+    pub(super) fn collect_pending(&self, records: &Records, tally: Tally<'_>) {
+        let pending = records.heap(self.0).pending().take_all();
+        self.collect(pending, records, tally);
+    }
+
     /// Brings the remote blocks of the pages that were pending, from `next` on, to their free maps.
-    fn collect(&self, mut next: Option<u32>, records: &Records, site: Site<'_>) {
+    fn collect(&self, mut next: Option<u32>, records: &Records, tally: Tally<'_>) {
         while let Some(page) = next {
             let record = records.page(page);
-            // First: once `take_all` has begun, another thread may queue the page again.
+            // First: once `take_all` or `forward` has begun, another thread may queue the page again.
             next = record.next_pending();
-            record.remote().take_all(page, site, |run| self.add(run, records));
+            if self.has(page, records) {
+                record.remote().take_all(page, tally, |run| self.add(run, records));
+            } else {
+                records.forward(page, tally);
+            }
         }
     }
 
-    /// Makes one heap of this one, which is dry, and another.
-    pub(super) fn merge(self, other: PageHeap, records: &Records, site: Site<'_>) -> PageHeap {
-        let available = records.heap(other.0).available();
-        debug_assert!(records.heap(self.0).available().is_none(), "only a heap that is dry is merged");
+    /// Makes one heap of two.
+    pub(super) fn merge(self, other: PageHeap, records: &Records, tally: Tally<'_>) -> PageHeap {
         let (larger, smaller) =
             if self.pages(records) >= other.pages(records) { (self, other) } else { (other, self) };
-        let record = records.heap(larger.0);
-        record.set_available(available);
-        record.set_pages(record.pages() + smaller.pages(records));
-        records.heap(smaller.0).set_merged_into(larger.0);
-        let pending = records.heap(smaller.0).pending().close();
-        larger.collect(pending, records, site);
+        let mut next = records.heap(smaller.0).first_page();
+        while let Some(page) = next {
+            let record = records.page(page);
+            next = record.next_sibling();
+            larger.add_sibling(page, records);
+            record.set_listing(Listing::Unlisted);
+            if !record.free().is_empty() {
+                larger.list(page, records);
+            }
+        }
+        larger.collect(smaller.close(records), records, tally);
+        records.dissolve(smaller, tally);
         larger
+    }
+
+    /// Ends a heap whose pages are another's, or gone; what was pending comes back.
+    fn close(&self, records: &Records) -> Option<u32> {
+        let heap = records.heap(self.0);
+        heap.set_first_page(None);
+        heap.set_available(None);
+        heap.set_pages(0);
+        heap.pending().close()
+    }
+
+    /// Gives a heap without pages up.
+    pub(super) fn dissolve(self, records: &Records, tally: Tally<'_>) {
+        let stray = self.close(records);
+        self.collect(stray, records, tally);
+        records.dissolve(self, tally);
     }
 }

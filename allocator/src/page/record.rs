@@ -1,9 +1,9 @@
 //! What is known of each page and each page heap, by number, outside of the pages themselves.
 //!
 //! ```text
-//! page:  | heap, next pending, remote map | next available, listed, free map |
-//! heap:  | pending, merged into, next idle | available, pages               |
-//!          others read and write             only the holder
+//! page:  | heap, next pending, remote map | next available, siblings, listing, free map |
+//! heap:  | pending, next idle             | available, first page, pages               |
+//!          others read and write            only the holder
 //! ```
 //!
 //! Each half has lines of its own, so that a holder at work and threads that free its blocks do not take turns at
@@ -13,11 +13,13 @@
 
 #[cfg(not(loom))]
 use crate::error::PoolError;
-use crate::site::Site;
+use crate::site::Tally;
 use crate::sync::{AtomicU32, Ordering, Padded};
 
 use super::free_map::FreeMap;
-use super::pending::{Closed, Pending};
+use super::idle::IdleStack;
+use super::page_heap::PageHeap;
+use super::pending::Pending;
 use super::remote_map::RemoteMap;
 use super::table::{Table, Zeroed};
 
@@ -56,8 +58,21 @@ struct SharedOfPage {
 #[repr(C)]
 struct HeldOfPage {
     next_available: Link,
-    listed: AtomicU32,
+    next_sibling: Link,
+    previous_sibling: Link,
+    listing: AtomicU32,
     free: FreeMap,
+}
+
+/// Whether a page is on its heap's available stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listing {
+    /// It has no free block.
+    Unlisted = 0,
+    /// It has.
+    Listed = 1,
+    /// It has, and all its blocks were free when its heap was last looked through; none was taken since.
+    Resting = 2,
 }
 
 /// One page heap.
@@ -68,12 +83,12 @@ pub(super) struct HeapRecord {
 
 struct SharedOfHeap {
     pending: Pending,
-    merged_into: Link,
     next_idle: Link,
 }
 
 struct HeldOfHeap {
     available: Link,
+    first_page: Link,
     pages: AtomicU32,
 }
 
@@ -92,7 +107,9 @@ unsafe impl Zeroed for PageRecord {
             }),
             held: Padded(HeldOfPage {
                 next_available: Link::none(),
-                listed: AtomicU32::new(0),
+                next_sibling: Link::none(),
+                previous_sibling: Link::none(),
+                listing: AtomicU32::new(0),
                 free: FreeMap::empty(),
             }),
         }
@@ -104,26 +121,28 @@ unsafe impl Zeroed for HeapRecord {
     #[cfg(loom)]
     fn zeroed() -> HeapRecord {
         HeapRecord {
-            shared: Padded(SharedOfHeap {
-                pending: Pending::empty(),
-                merged_into: Link::none(),
-                next_idle: Link::none(),
+            shared: Padded(SharedOfHeap { pending: Pending::empty(), next_idle: Link::none() }),
+            held: Padded(HeldOfHeap {
+                available: Link::none(),
+                first_page: Link::none(),
+                pages: AtomicU32::new(0),
             }),
-            held: Padded(HeldOfHeap { available: Link::none(), pages: AtomicU32::new(0) }),
         }
     }
 }
 
 impl PageRecord {
-    /// The heap that the page belongs to, or one that was merged into it. Anybody may ask who has had a block of the page:
-    /// with the block came a value, and every later one leads to the same heap.
+    /// The heap that the page belongs to; none before its first and while it is between two.
+    ///
+    /// Exact for the holder of that heap, because only holders write it. Who owns a block of the page may see a heap that was
+    /// merged since, never one that the page had before the block was handed out.
     pub(super) fn heap(&self) -> Option<u32> {
         self.shared.0.heap.get()
     }
 
-    /// Only for the holder, who says the same in fewer steps, or speaks of a fresh page.
-    pub(super) fn set_heap(&self, heap: u32) {
-        self.shared.0.heap.set(Some(heap));
+    /// Only for the holder.
+    pub(super) fn set_heap(&self, heap: Option<u32>) {
+        self.shared.0.heap.set(heap);
     }
 
     pub(super) fn remote(&self) -> &RemoteMap {
@@ -153,15 +172,35 @@ impl PageRecord {
         self.held.0.next_available.set(next);
     }
 
-    /// Whether the page is on the available stack.
-    pub(super) fn is_listed(&self) -> bool {
-        // Relaxed: the holder's own.
-        self.held.0.listed.load(Ordering::Relaxed) != 0
+    /// The next of its heap's pages.
+    pub(super) fn next_sibling(&self) -> Option<u32> {
+        self.held.0.next_sibling.get()
     }
 
-    pub(super) fn set_listed(&self, listed: bool) {
+    pub(super) fn set_next_sibling(&self, next: Option<u32>) {
+        self.held.0.next_sibling.set(next);
+    }
+
+    pub(super) fn previous_sibling(&self) -> Option<u32> {
+        self.held.0.previous_sibling.get()
+    }
+
+    pub(super) fn set_previous_sibling(&self, previous: Option<u32>) {
+        self.held.0.previous_sibling.set(previous);
+    }
+
+    pub(super) fn listing(&self) -> Listing {
         // Relaxed: the holder's own.
-        self.held.0.listed.store(u32::from(listed), Ordering::Relaxed);
+        match self.held.0.listing.load(Ordering::Relaxed) {
+            0 => Listing::Unlisted,
+            1 => Listing::Listed,
+            _ => Listing::Resting,
+        }
+    }
+
+    pub(super) fn set_listing(&self, listing: Listing) {
+        // Relaxed: the holder's own.
+        self.held.0.listing.store(listing as u32, Ordering::Relaxed);
     }
 }
 
@@ -180,15 +219,6 @@ impl HeapRecord {
         self.shared.0.next_idle.set(next);
     }
 
-    pub(super) fn merged_into(&self) -> Option<u32> {
-        self.shared.0.merged_into.get()
-    }
-
-    /// Only for the holder of both.
-    pub(super) fn set_merged_into(&self, heap: u32) {
-        self.shared.0.merged_into.set(Some(heap));
-    }
-
     /// The page on top of the available stack. Only for the holder, as all that follow.
     pub(super) fn available(&self) -> Option<u32> {
         self.held.0.available.get()
@@ -196,6 +226,15 @@ impl HeapRecord {
 
     pub(super) fn set_available(&self, page: Option<u32>) {
         self.held.0.available.set(page);
+    }
+
+    /// The first of all its pages.
+    pub(super) fn first_page(&self) -> Option<u32> {
+        self.held.0.first_page.get()
+    }
+
+    pub(super) fn set_first_page(&self, page: Option<u32>) {
+        self.held.0.first_page.set(page);
     }
 
     /// How many pages it has.
@@ -211,26 +250,31 @@ impl HeapRecord {
 }
 
 /// Every page and every page heap of a pool.
-pub(super) struct Records {
+pub(crate) struct Records {
     pages: Table<PageRecord>,
     heaps: Table<HeapRecord>,
+    /// Heap numbers that were ever in use.
+    founded: AtomicU32,
+    /// Those of them that no heap has now.
+    vacant: IdleStack,
 }
 
 impl Records {
-    /// Records for `pages` pages, and as many page heaps: each is founded on a page of its own.
+    /// Records for pages with numbers below `pages`, and for `heaps` page heaps.
     #[cfg(not(loom))]
-    pub(super) fn reserve(pages: usize) -> Result<Records, PoolError> {
-        let bytes = pages * (size_of::<PageRecord>() + size_of::<HeapRecord>());
+    pub(crate) fn reserve(pages: usize, heaps: usize) -> Result<Records, PoolError> {
+        let bytes = pages * size_of::<PageRecord>() + heaps * size_of::<HeapRecord>();
         let error = |errno| PoolError::Reserve { bytes, errno };
-        Ok(Records {
-            pages: Table::reserve(pages).map_err(error)?,
-            heaps: Table::reserve(pages).map_err(error)?,
-        })
+        Ok(Records::over(Table::reserve(pages).map_err(error)?, Table::reserve(heaps).map_err(error)?))
     }
 
     #[cfg(loom)]
     pub(super) fn model(pages: usize) -> Records {
-        Records { pages: Table::model(pages), heaps: Table::model(pages) }
+        Records::over(Table::model(pages), Table::model(pages))
+    }
+
+    fn over(pages: Table<PageRecord>, heaps: Table<HeapRecord>) -> Records {
+        Records { pages, heaps, founded: AtomicU32::new(0), vacant: IdleStack::empty() }
     }
 
     pub(super) fn page(&self, number: u32) -> &PageRecord {
@@ -241,27 +285,54 @@ impl Records {
         &self.heaps.entries()[number as usize]
     }
 
-    /// The heap that `heap` is part of now, as the calling thread sees it.
-    ///
-    /// What a holder needs of it is exact: every merge into its own heap was done by itself or by a holder before it.
-    pub(super) fn merged_into(&self, mut heap: u32) -> u32 {
-        // Merges go from the smaller heap to the larger, so this ends after log2(pages) steps at most.
-        while let Some(into) = self.heap(heap).merged_into() {
-            heap = into;
+    /// A new heap without pages; none if there are as many as the table has room for.
+    pub(super) fn found(&self, tally: Tally<'_>) -> Option<PageHeap> {
+        if let Some(heap) = self.vacant.pop(self, tally) {
+            self.heap(heap.number()).pending().open();
+            return Some(heap);
         }
-        heap
+        let room = self.heaps.entries().len();
+        // Relaxed: hands out each number once and publishes nothing.
+        let number = self.founded.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |founded| {
+            ((founded as usize) < room).then_some(founded + 1)
+        });
+        number.ok().map(PageHeap::claim)
+    }
+
+    /// Takes the number of a heap back that has no pages any more and whose pending stack is closed.
+    pub(super) fn dissolve(&self, heap: PageHeap, tally: Tally<'_>) {
+        self.vacant.push(heap, self, tally);
     }
 
     /// Says that blocks were pushed on the remote map of `page`, and queues it for its holder if that is to be done.
-    pub(super) fn announce(&self, page: u32, site: Site<'_>) {
-        let record = self.page(page);
-        if !record.remote().announce() {
-            return;
+    pub(super) fn announce(&self, page: u32, tally: Tally<'_>) {
+        if self.page(page).remote().announce() {
+            self.queue(page, tally);
         }
-        // A page whose blocks went out has a heap.
-        let Some(mut heap) = record.heap() else { return };
-        while let Err(Closed) = self.heap(heap).pending().push(page, self, site) {
-            heap = self.merged_into(heap);
+    }
+
+    /// Takes a page off a queue on which it was found though it belongs to another heap, or to none (leaving.rs).
+    pub(super) fn forward(&self, page: u32, tally: Tally<'_>) {
+        if self.page(page).remote().withdraw() {
+            self.queue(page, tally);
+        }
+    }
+
+    /// Puts a page on its heap's pending stack. Only for who is obliged to.
+    fn queue(&self, page: u32, tally: Tally<'_>) {
+        let record = self.page(page);
+        loop {
+            match record.heap() {
+                // Closed: the heap was merged, and since its closing was acquired, the record names a later heap.
+                Some(heap) => {
+                    if let Ok(()) = self.heap(heap).pending().push(page, self, tally) {
+                        return;
+                    }
+                }
+                // All its blocks had come back, the last of them before they were announced, and the page has left.
+                None if record.remote().withdraw() => {}
+                None => return,
+            }
         }
     }
 }

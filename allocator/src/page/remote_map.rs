@@ -17,7 +17,7 @@ use stormglass_telemetry::Op;
 use super::run::{Run, WORDS};
 use crate::attempts::Attempts;
 use crate::seam;
-use crate::site::Site;
+use crate::site::Tally;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 #[repr(C)]
@@ -35,14 +35,14 @@ impl RemoteMap {
 
     /// Adds blocks; [`RemoteMap::announce`] must follow. A `fetch_or` would be the same loop on many processors, with its
     /// failures hidden.
-    pub(super) fn push(&self, run: Run, site: Site<'_>) {
+    pub(super) fn push(&self, run: Run, tally: Tally<'_>) {
         let word = &self.words[run.word()];
-        let mut attempts = Attempts::of(Op::RemotePush, site);
+        let mut attempts = Attempts::of(Op::RemotePush, tally);
         // Relaxed, here and on failure: only compared.
         let mut seen = word.load(Ordering::Relaxed);
         loop {
             let with_run = run.added_to(seen);
-            seam::reached(site);
+            seam::reached(tally);
             // Release: pairs with the Acquire in `take_all`; what was done with the blocks is done before their next
             // owner has them.
             match word.compare_exchange(seen, with_run, Ordering::Release, Ordering::Relaxed) {
@@ -56,7 +56,7 @@ impl RemoteMap {
                 }
             }
         }
-        site.counters.remote_frees.add(u64::from(run.len()));
+        tally.counters.remote_frees.add(u64::from(run.len()));
     }
 
     /// Says that blocks were pushed; `true` obliges the caller to queue the page.
@@ -67,8 +67,27 @@ impl RemoteMap {
         self.queued.swap(1, Ordering::AcqRel) == 0
     }
 
+    /// Whether the page is on a queue, or about to be: as the holder sees it, a hint.
+    pub(super) fn is_queued(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) != 0
+    }
+
+    /// Takes the page off a queue that it should not be on, or that it was about to be put on; `true` obliges the caller to
+    /// queue it anew, because blocks have come meanwhile.
+    ///
+    /// Only for who has the page off all queues, or was obliged to queue it.
+    #[must_use = "a page that nobody queues is lost to its holder"]
+    pub(super) fn withdraw(&self) -> bool {
+        // AcqRel: as in `take_all`. Who announced before this exchange did so in vain, but its bits are seen here; who comes
+        // later queues the page itself.
+        self.queued.swap(0, Ordering::AcqRel);
+        // Acquire: pairs with the Release in `push`, so that the caller knows the page's heap as who freed the block does. A
+        // read-modify-write, because a load might go on showing the caller bits of its own that the holder has taken.
+        self.words.iter().any(|word| word.fetch_or(0, Ordering::Acquire) != 0) && self.announce()
+    }
+
     /// Takes every block that is there. Only for the holder, with `page` off the pending queue.
-    pub(super) fn take_all(&self, page: u32, site: Site<'_>, mut take: impl FnMut(Run)) {
+    pub(super) fn take_all(&self, page: u32, tally: Tally<'_>, mut take: impl FnMut(Run)) {
         // AcqRel: see `announce`.
         self.queued.swap(0, Ordering::AcqRel);
         let mut blocks = 0;
@@ -84,8 +103,8 @@ impl RemoteMap {
             take(run);
         }
         if blocks > 0 {
-            site.counters.remote_drains.add(1);
-            site.counters.remote_drained_blocks.add(u64::from(blocks));
+            tally.counters.remote_drains.add(1);
+            tally.counters.remote_drained_blocks.add(u64::from(blocks));
         }
     }
 }

@@ -22,6 +22,12 @@ fn freed_twice() -> ! {
     panic!("a block came back twice");
 }
 
+/// The bits of word `word` that blocks have, on a page of `blocks`.
+pub(super) fn bits_of(word: usize, blocks: u32) -> u64 {
+    let here = blocks.saturating_sub(word as u32 * WORD_BLOCKS).min(WORD_BLOCKS);
+    if here == 0 { 0 } else { u64::MAX >> (64 - here) }
+}
+
 /// Ownership of up to 64 neighbouring blocks. Not `Copy`, not `Clone`.
 #[derive(Debug)]
 #[must_use = "blocks that are dropped are lost until the pool goes"]

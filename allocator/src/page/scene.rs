@@ -3,33 +3,32 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use stormglass_telemetry::clock::Clock;
+use stormglass_telemetry::schema::CLASSES;
 use stormglass_telemetry::{Op, ShardCounters, SlotCounters};
 
 use super::record::Records;
-use super::{Held, Pages};
+use super::{Held, MidPages, Pages};
 use crate::batch::{BATCH, Batch};
 use crate::block::Block;
 use crate::injection::Delay;
 use crate::region::Region;
-use crate::site::{ShardId, Site};
+use crate::site::{ShardId, Tally};
 use crate::size_class::Class;
 
 /// A pool of one class without rings.
 pub(super) struct Scene {
     pub(super) region: Region,
-    pub(super) pages: Pages,
+    pub(super) pages: MidPages,
     pub(super) class: Class,
-    clock: Clock,
 }
 
 impl Scene {
     /// The smallest region there is, for blocks of `bytes`.
     pub(super) fn of(bytes: usize) -> Rc<Scene> {
         let region = Region::reserve(0).expect("address space");
-        let pages = Pages::new(Records::reserve(region.pages()).expect("address space"));
+        let pages = Pages::new(Records::reserve(region.pages(), region.pages()).expect("address space"));
         let class = Class::of(bytes).expect("class");
-        Rc::new(Scene { region, pages, class, clock: Clock::calibrate() })
+        Rc::new(Scene { region, pages, class })
     }
 
     pub(super) fn thread(self: &Rc<Scene>) -> Rc<Thread> {
@@ -40,19 +39,13 @@ impl Scene {
 /// A thread, with counters of its own.
 pub(super) struct Thread {
     scene: Rc<Scene>,
-    held: RefCell<Held>,
+    held: RefCell<Held<CLASSES>>,
     counters: Box<SlotCounters>,
 }
 
 impl Thread {
-    fn site(&self) -> Site<'_> {
-        Site {
-            at: ShardId { class: self.scene.class, shard: 0 },
-            links: self.scene.region.links(),
-            counters: self.counts(),
-            clock: self.scene.clock,
-            delay: Delay::NONE,
-        }
+    fn tally(&self) -> Tally<'_> {
+        Tally { counters: self.counts(), delay: Delay::NONE }
     }
 
     pub(super) fn counts(&self) -> &ShardCounters {
@@ -66,9 +59,11 @@ impl Thread {
 
     /// The numbers of a batch, in the order in which a ring would give them out.
     pub(super) fn refill(&self) -> Vec<u32> {
-        let site = self.site();
-        let fresh = || self.scene.region.take_page(site.at);
-        let mut batch = self.scene.pages.refill(&mut self.held.borrow_mut(), site, fresh);
+        let at = ShardId { class: self.scene.class, shard: 0 };
+        let fresh = || self.scene.region.take_page(at);
+        let mut batch = Batch::new();
+        let held = &mut self.held.borrow_mut();
+        self.scene.pages.refill(at.class.index(), held, &mut batch, self.tally(), fresh);
         let mut numbers: Vec<u32> = core::iter::from_fn(|| batch.pop().map(|block| block.number())).collect();
         numbers.reverse();
         numbers
@@ -80,12 +75,12 @@ impl Thread {
             for &number in numbers {
                 batch.push(Block::claim(number));
             }
-            self.scene.pages.spill(&self.held.borrow(), batch, self.site());
+            self.scene.pages.spill(self.scene.class.index(), &self.held.borrow(), batch, self.tally());
         }
     }
 
     /// The thread ends; its counts can still be read.
     pub(super) fn end(&self) {
-        self.scene.pages.retire(&mut self.held.borrow_mut(), |_| self.site());
+        self.scene.pages.retire(&mut self.held.borrow_mut(), |_| self.tally());
     }
 }

@@ -261,11 +261,8 @@ fn own(strategy: StrategyId, at: Counts<'_>) {
         StrategyId::Page => {
             takes_no_lock();
             walks_nothing();
-            assert_eq!(
-                at.succeeded(Op::Pop),
-                at.of(Metric::HeapsAdopted),
-                "a page heap is taken over by one CAS"
-            );
+            // One CAS takes an idle page heap over; others take the number of a heap that was merged, to found a new one.
+            assert!(at.succeeded(Op::Pop) >= at.of(Metric::HeapsAdopted));
         }
     }
 }

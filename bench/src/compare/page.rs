@@ -7,6 +7,8 @@ use crate::analysis::chart::{self, Chart};
 use crate::analysis::document::{self, Block, Column, Document};
 use crate::analysis::html::page;
 use crate::analysis::markdown::text;
+use crate::analysis::quiet;
+use crate::analysis::words::list;
 use crate::report as bench;
 use crate::table::notes_on;
 
@@ -22,11 +24,15 @@ pub fn markdown(report: &Report) -> String {
 
 fn document(report: &Report) -> Document {
     let mut blocks = Vec::new();
-    let notices = report
-        .tables
-        .iter()
-        .filter_map(|table| Some(Block::Notice(format!("{}: {}", table.place(), busy(table)?))));
-    blocks.extend(notices);
+    let busy: Vec<String> = report.tables.iter().filter(|t| busy(t).is_some()).map(Table::place).collect();
+    if !busy.is_empty() {
+        blocks.push(Block::Notice(format!(
+            "The machine was busy: other programs took more than {:.0}% of its time during {}. CPU/op suffers least; measure again on a \
+             quiet machine.",
+            quiet::MOST * 100.0,
+            list(&busy)
+        )));
+    }
     blocks.push(Block::Section { id: "summary", title: "All workloads" });
     blocks.extend(summary(report));
     blocks.push(Block::Section { id: "charts", title: "Charts" });
@@ -162,6 +168,16 @@ mod tests {
         {
             assert!(page.contains(word), "{word}");
         }
+    }
+
+    #[test]
+    fn a_busy_machine_is_said_once() {
+        let mut report = report();
+        assert!(!html(&report).contains("was busy"));
+        for table in &mut report.tables {
+            table.others = Some(0.5);
+        }
+        assert!(html(&report).contains("20% of its time during larson, 2 threads and xmalloc, 2 threads."));
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Families {
             let known = Metric::ALL.iter().map(|m| m.descriptor()).find(|d| d.name == family.name);
             let usable = match &known {
                 Some(d) => {
-                    d.kind == family.kind && d.labels.iter().map(|(l, _)| l.name()).eq(labels.iter().copied())
+                    d.kind == family.kind && d.labels.iter().map(|l| l.name()).eq(labels.iter().copied())
                 }
                 None => {
                     is_name(&family.name)

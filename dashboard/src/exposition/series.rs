@@ -11,11 +11,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::proto::LabelPair;
-use stormglass_telemetry::{Counts, Liveness, Snapshot};
+use stormglass_telemetry::{Counts, Held, Liveness, Metric, Snapshot};
 
 use super::INJECTED_LABEL;
 use super::families::label;
 use crate::retired::{Group, Retired};
+
+/// Bytes of something; `None` where the writer does not count what that takes.
+type Bytes = fn(&Held) -> Option<u64>;
+
+/// What a process holds, in bytes, by the metric that says so.
+pub(super) const HELD: [(Metric, Bytes); 6] = [
+    (Metric::LiveBytes, |held| held.live_bytes),
+    (Metric::CachedBytes, |held| held.cached_bytes),
+    (Metric::MappedBytes, |held| held.mapped_bytes),
+    (Metric::PurgedBytes, |held| held.purged_bytes),
+    (Metric::LargeLiveBytes, |held| held.large_live_bytes),
+    (Metric::ResidentBytes, |held| held.resident_bytes),
+];
 
 /// The processes of one group, added up.
 pub(super) struct Series {
@@ -23,10 +36,8 @@ pub(super) struct Series {
     pub(super) live: bool,
     /// Threads of the living.
     pub(super) threads: u64,
-    /// Bytes that callers of the living hold; `None` where none of the writers counts what that takes.
-    pub(super) live_bytes: Option<u64>,
-    /// Bytes of the pages of the living.
-    pub(super) mapped_bytes: Option<u64>,
+    /// For each of [`HELD`], the bytes of the living; `None` where none of the writers counts what that takes.
+    pub(super) held: [Option<u64>; HELD.len()],
     /// Bytes of the segments, also of the dead while they are kept.
     pub(super) segment_bytes: u64,
     /// Threads that ever owned a slot.
@@ -41,14 +52,11 @@ pub(super) struct Series {
 
 impl Series {
     fn of(snapshot: &Snapshot) -> Series {
-        let live = snapshot.liveness == Liveness::Live;
-        // A dead process holds nothing, whatever its segment says: it may have been killed in mid-work.
-        let held = |bytes: Option<u64>| if live { bytes } else { bytes.map(|_| 0) };
+        let held = snapshot.held();
         Series {
-            live,
-            threads: if live { u64::from(snapshot.threads) } else { 0 },
-            live_bytes: held(snapshot.live_bytes()),
-            mapped_bytes: held(snapshot.mapped_bytes()),
+            live: snapshot.liveness == Liveness::Live,
+            threads: u64::from(held.threads),
+            held: HELD.map(|(_, bytes)| bytes(&held)),
             segment_bytes: snapshot.segment_bytes,
             threads_started: snapshot.threads_started,
             threads_dropped: snapshot.threads_dropped,
@@ -62,8 +70,7 @@ impl Series {
         let sum = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a.saturating_add(b)).or(a).or(b);
         self.live |= other.live;
         self.threads = self.threads.saturating_add(other.threads);
-        self.live_bytes = sum(self.live_bytes, other.live_bytes);
-        self.mapped_bytes = sum(self.mapped_bytes, other.mapped_bytes);
+        self.held = core::array::from_fn(|i| sum(self.held[i], other.held[i]));
         self.segment_bytes = self.segment_bytes.saturating_add(other.segment_bytes);
         self.threads_started = self.threads_started.saturating_add(other.threads_started);
         self.threads_dropped = self.threads_dropped.saturating_add(other.threads_dropped);

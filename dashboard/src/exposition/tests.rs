@@ -25,6 +25,7 @@ fn storm() -> Vec<Snapshot> {
     add(&mut live, Metric::CasFailures, &[3, 5, Op::Pop as usize], 0, 260);
     add(&mut live, Metric::SlowPath, &[3, 5], 0, 1_500_000);
     add(&mut live, Metric::PagesMapped, &[3, 5], 0, 2);
+    add(&mut live, Metric::PageMappedBytes, &[3, 5], 0, 2 << 20);
     for (bucket, count) in [(0, 10), (4, 7), (12, 1)] {
         add(&mut live, Metric::CasRetries, &[3, 5], bucket, count);
     }
@@ -42,10 +43,29 @@ fn storm() -> Vec<Snapshot> {
     vec![live, dead]
 }
 
+/// A general allocator: small blocks in one shard, and large ones.
+fn general(pid: u32) -> Snapshot {
+    let mut general = synthetic::general(pid, SECOND);
+    add(&mut general, Metric::RingHits, &[1], 0, 40);
+    add(&mut general, Metric::RingMisses, &[1], 0, 2);
+    add(&mut general, Metric::RingRefilledBlocks, &[1], 0, 64);
+    add(&mut general, Metric::RingReturns, &[1], 0, 12);
+    add(&mut general, Metric::Refills, &[1, 0], 0, 2);
+    add(&mut general, Metric::PageMappedBytes, &[1, 0], 0, 24_576);
+    add(&mut general, Metric::PagePurgedBytes, &[1, 0], 0, 8192);
+    add(&mut general, Metric::LargeAllocations, &[], 0, 3);
+    add(&mut general, Metric::LargeAllocatedBytes, &[], 0, 300_000);
+    add(&mut general, Metric::LargeMappedBytes, &[], 0, 327_680);
+    add(&mut general, Metric::Purge, &[], 0, 12_000);
+    general
+}
+
 #[test]
 fn the_exposition_is_the_golden_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/metrics.txt");
-    let text = render(storm());
+    let mut snapshots = storm();
+    snapshots.push(general(18));
+    let text = render(snapshots);
     if std::env::var_os(BLESS).is_some() {
         std::fs::write(&path, &text).expect("the golden file is written");
     }

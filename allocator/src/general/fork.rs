@@ -1,0 +1,114 @@
+//! Forks of a process with many threads.
+//!
+//! ```text
+//! prepare   takes every lock of the allocator, notes how many blocks the forking thread's rings hold
+//! parent    lets go of the locks
+//! child     the forking thread's heap goes on in private counters (they are its rings' cursors), and lets go of the locks
+//! ```
+//!
+//! The child has one thread and the memory of all. Blocks that callers hold are freed there as here: into the ring, and to their
+//! pages. What is in the rings of threads that the child does not have, and what was on its way from one place to another at
+//! that moment, is lost to it; so are the free blocks of pages that those threads held, and what it frees into them. Page heaps on the idle
+//! stacks are its own.
+//!
+//! The telemetry's own handlers (its fork.rs) give the child a copy of the counters; but other handlers run between its copy and
+//! the fork, and may allocate. Therefore the lengths are noted here, last of all, since these handlers are registered first of
+//! all; and the child does not rely on the copy.
+//!
+//! `vfork` and `posix_spawn` run no handlers and need none: their child uses nothing here before its `exec`.
+
+use core::ffi::c_int;
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::Ordering;
+
+use super::process::{Core, LARGE};
+use super::thread::{Home, ThreadHeap};
+use super::{check, tls};
+
+unsafe extern "C" {
+    fn pthread_atfork(
+        prepare: Option<extern "C" fn()>,
+        parent: Option<extern "C" fn()>,
+        child: Option<extern "C" fn()>,
+    ) -> c_int;
+}
+
+/// Registers the handlers. If that fails for want of memory, a child of a process with many threads may find a lock held.
+pub(super) fn install() {
+    // SAFETY: functions that stay where they are.
+    let _ = unsafe { pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+}
+
+extern "C" fn prepare() {
+    super::before_fork();
+}
+
+extern "C" fn parent() {
+    super::after_fork_in_parent();
+}
+
+extern "C" fn child() {
+    super::after_fork_in_child();
+}
+
+/// The heaps that the child goes on with.
+fn survivors(shared: Option<&'static Home>) -> [*mut ThreadHeap; 2] {
+    let own = tls::get();
+    [if tls::is_heap(own) { own } else { null_mut() }, shared.map_or(null_mut(), Home::heap)]
+}
+
+/// Waits until no thread is inside, and keeps them out.
+pub(super) fn before(core: &Core) {
+    check::before_fork();
+    core.shared.hold();
+    core.threads.hold();
+    core.space.before_fork();
+    LARGE.before_fork();
+    // SAFETY: the lock is held, by this thread.
+    let shared = unsafe { *core.shared.held() };
+    for heap in survivors(shared) {
+        // SAFETY: this thread's, or the shared one, whose lock is held.
+        if let Some(heap) = unsafe { heap.as_mut() } {
+            heap.before_fork();
+        }
+    }
+}
+
+/// Lets the threads in again.
+pub(super) fn after(core: &Core) {
+    LARGE.after_fork();
+    core.space.after_fork();
+    core.threads.release();
+    core.shared.release();
+    check::after_fork();
+}
+
+/// Makes the allocator the child's.
+pub(super) fn after_in_child(core: &'static Core) {
+    super::mid::after_fork_in_child();
+    let generation = core.segment.after_fork_in_child();
+    // SAFETY: the locks are held, by this thread, the child's only one.
+    let (shared, threads) = unsafe { (*core.shared.held(), &mut *core.threads.held()) };
+    let survivors = survivors(shared);
+    for heap in survivors {
+        // SAFETY: as in `before`.
+        if let Some(heap) = unsafe { heap.as_mut() }
+            && let Ok(slot) = core.detached.claim()
+        {
+            heap.after_fork_in_child(slot, generation);
+        }
+    }
+    // The others' threads do not exist here: their homes stay mapped, and are no one's.
+    let mut next = NonNull::new(threads.first);
+    while let Some(home) = next {
+        // SAFETY: homes never go away.
+        let home: &'static Home = unsafe { home.as_ref() };
+        next = NonNull::new(home.next.load(Ordering::Relaxed));
+        if !survivors.contains(&home.heap()) && home.figures.is_in_use() {
+            threads.ended.add(&home.figures.own());
+            home.figures.forget();
+            threads.living -= 1;
+        }
+    }
+    after(core);
+}

@@ -1,0 +1,70 @@
+//! How long the memory of free spans is kept.
+//!
+//! Invariant: after each call that frees, idle memory is within its bound, [`Bounds::cache`](super::Bounds) or a quarter of
+//! what is live, as far as the kernel takes memory back. No thread of ours sees to the delay: whoever calls
+//! [`Large::purge`] does.
+
+use super::account::Account;
+use super::granule::PAGE;
+use super::spans::{Spans, Sweep};
+use super::{Large, Totals};
+
+impl Large {
+    /// Gives memory of free spans back to the kernel that has been idle for `delay` nanoseconds at least, and twice that at most if
+    /// this is called often enough; all of it if that is 0. `now` is the monotonic clock. How many bytes went back. Cheap if it
+    /// is called too early.
+    pub(crate) fn purge(&self, now: u64, delay: u64, counters: &Totals) -> u64 {
+        let account = self.account(counters);
+        let due = self.locked(account, |shared| {
+            let due = now.saturating_sub(shared.swept) >= delay;
+            if due {
+                shared.swept = now;
+            }
+            due
+        });
+        match (due, delay) {
+            (false, _) => 0,
+            (true, 0) => self.sweep(Sweep::All, 0, account),
+            (true, _) => self.sweep(Sweep::Old, 0, account),
+        }
+    }
+
+    /// How many pages may stay idle, if more are.
+    pub(super) fn excess(&self, spans: &Spans) -> Option<usize> {
+        let bound = (spans.live / 4).max(self.bounds.cache / PAGE);
+        // Some fewer than may, so that not every free that follows has to sweep.
+        (spans.cached > bound).then_some(bound - bound / 8)
+    }
+
+    /// Gives back what [`excess`](Large::excess) found.
+    pub(super) fn trim(&self, excess: Option<usize>, account: Account<'_>) {
+        if let Some(keep) = excess {
+            self.sweep(Sweep::All, keep, account);
+        }
+    }
+
+    /// Goes once through the reservation, or until no more than `keep` pages are idle; the bytes that went back.
+    ///
+    /// The lock is taken for each step anew, so that nobody waits for more than one.
+    #[cold]
+    pub(super) fn sweep(&self, sweep: Sweep, keep: usize, account: Account<'_>) -> u64 {
+        let Some(reservation) = self.reservation() else { return 0 };
+        let mut at = self.locked(account, |shared| shared.cursor);
+        let (mut left, mut pages) = (reservation.frontier(), 0);
+        while left > 0 {
+            if at >= reservation.frontier() {
+                at = 0;
+            }
+            let step = self.locked(account, |shared| {
+                let wanted = shared.spans.cached > keep;
+                wanted.then(|| shared.spans.sweep(reservation, at..at + left, sweep, account))
+            });
+            let Some(step) = step else { break };
+            at += step.passed;
+            left = left.saturating_sub(step.passed);
+            pages += step.pages;
+        }
+        self.locked(account, |shared| shared.cursor = at);
+        (pages * PAGE) as u64
+    }
+}

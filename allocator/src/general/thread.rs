@@ -1,0 +1,381 @@
+//! What one thread has to itself: a ring for each class, the page heaps that it holds, and its counters.
+//!
+//! Invariants: a thread heap is used by one thread at a time, or by whoever holds the lock of the shared one; blocks in its rings are
+//! owned by it. Between two lives its rings are empty, it holds no pages and has no slot. Its home comes zeroed from the kernel
+//! and is never unmapped, so that figures of all threads can be read at any time.
+
+use core::cell::UnsafeCell;
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::AtomicPtr;
+
+use rustix::mm::{MapFlags, ProtFlags};
+use stormglass_telemetry::{Slot, SlotCounters, clock};
+
+use super::figures::{Figures, Sums};
+use super::mid;
+use super::process::{self, Core, LARGE, LIMIT};
+use super::size_class::{CLASSES, Class};
+use crate::Pool;
+use crate::batch::Batch;
+use crate::block::{Block, FreshPage};
+use crate::heap::Heap;
+use crate::injection::Delay;
+use crate::misuse;
+use crate::page::{Held, Rest};
+use crate::ring::Ring;
+use crate::site::Tally;
+
+/// A thread's counters.
+pub(super) type Counters = SlotCounters<CLASSES, 1>;
+/// The right to write them.
+pub(super) type OwnSlot = Slot<'static, CLASSES, 1>;
+
+/// Every so many slow paths a thread looks at the clock.
+const LOOK: u32 = 64;
+
+/// One thread's part of the allocator.
+pub(super) struct ThreadHeap {
+    /// Of the slot. Dangling between two lives.
+    counters: NonNull<Counters>,
+    slow_paths: u32,
+    /// Which segment of the process the slot is of.
+    generation: u32,
+    /// When it last looked for pages to give back.
+    looked: u64,
+    held: Held<CLASSES>,
+    slot: Option<OwnSlot>,
+    /// Its part of the pool that serves mid sizes, if one does.
+    mid: Option<Heap<'static>>,
+    /// How many blocks the rings had when the process forked.
+    at_fork: [u16; CLASSES],
+    figures: &'static Figures,
+    rings: [Ring; CLASSES],
+}
+
+/// Where a heap lives, and what does not belong to its thread.
+pub(super) struct Home {
+    pub(super) figures: Figures,
+    /// The next in the list of all homes; null for the last. Under the lock of that list, as the next.
+    pub(super) next: AtomicPtr<Home>,
+    /// The next of those without a thread.
+    pub(super) next_vacant: AtomicPtr<Home>,
+    heap: UnsafeCell<ThreadHeap>,
+}
+
+impl Home {
+    /// A home with a heap that has not begun; none if there is no memory.
+    pub(super) fn map() -> Option<&'static Home> {
+        let flags = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
+        let memory = unsafe { rustix::mm::mmap_anonymous(null_mut(), size_of::<Home>(), flags.0, flags.1) };
+        let home: NonNull<Home> = NonNull::new(memory.ok()?.cast())?;
+        // SAFETY: mapped, aligned to a page and long enough; never unmapped. Zeroes are a value of every field but these five
+        // (numbers, null pointers, atomics, rings of those), and these are written before there is a reference to the whole.
+        unsafe {
+            let heap = UnsafeCell::raw_get(&raw const (*home.as_ptr()).heap);
+            (&raw mut (*heap).counters).write(NonNull::dangling());
+            (&raw mut (*heap).held).write(Held::default());
+            (&raw mut (*heap).slot).write(None);
+            (&raw mut (*heap).mid).write(None);
+            (&raw mut (*heap).figures).write(&(*home.as_ptr()).figures);
+            Some(home.as_ref())
+        }
+    }
+
+    /// The heap, for its thread.
+    pub(super) fn heap(&self) -> *mut ThreadHeap {
+        self.heap.get()
+    }
+}
+
+// SAFETY: all but the heap is atomics, and the heap is reached by a pointer, whose user vouches for it.
+unsafe impl Sync for Home {}
+
+impl ThreadHeap {
+    /// Begins a life, with empty rings. Needs the lock of the list of heaps.
+    pub(super) fn begin(&mut self, slot: OwnSlot, generation: u32) {
+        self.generation = generation;
+        self.slow_paths = 0;
+        let before = Sums::of(&slot);
+        self.install(slot, &before);
+        let counters = self.counters_apart();
+        for class in Class::all() {
+            self.rings[class.index()].reset(class.ring(), &counters.classes[class.index()]);
+        }
+    }
+
+    fn install(&mut self, slot: OwnSlot, before: &Sums) {
+        let counters: *const Counters = &raw const *slot;
+        self.figures.set(counters.cast_mut(), before);
+        // The slot derefs to what it points to, which is never null.
+        self.counters = NonNull::new(counters.cast_mut()).unwrap_or(NonNull::dangling());
+        self.slot = Some(slot);
+    }
+
+    #[inline]
+    pub(super) fn counters(&self) -> &Counters {
+        // SAFETY: of the slot, which the heap has while it is in use.
+        unsafe { self.counters.as_ref() }
+    }
+
+    /// The counters beside which other fields can be changed.
+    #[inline]
+    fn counters_apart<'a>(&self) -> &'a Counters {
+        // SAFETY: of the slot, which stays mapped; every caller is done with it before the slot can change.
+        unsafe { self.counters.as_ref() }
+    }
+
+    fn tally<'a>(&self, class: Class) -> Tally<'a> {
+        Tally { counters: self.counters_apart().shard(class.index(), 0), delay: Delay::NONE }
+    }
+
+    /// A block from the ring.
+    #[inline]
+    pub(super) fn take(&mut self, class: Class) -> Option<NonNull<u8>> {
+        let counters = self.counters_apart();
+        self.rings[class.index()].take(&counters.classes[class.index()])
+    }
+
+    /// Takes a block into the ring; `false` if that is full.
+    #[inline]
+    pub(super) fn put(&mut self, class: Class, block: NonNull<u8>) -> bool {
+        let counters = self.counters_apart();
+        self.rings[class.index()].put(block, &counters.classes[class.index()])
+    }
+
+    /// A block after the ring was found empty.
+    pub(super) fn allocate_after_refill(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
+        if let Some(block) = self.take(class) {
+            return Some(block);
+        }
+        let start = clock::ticks();
+        let mut batch = self.refill(class, core);
+        if batch.is_empty() && self.purge(core) {
+            batch = self.refill(class, core);
+        }
+        let counters = &self.counters_apart().classes[class.index()];
+        counters.ring_refilled_blocks.add(batch.len() as u64);
+        if batch.is_empty() {
+            counters.allocation_failures.add(1);
+        }
+        counters.ring_misses.add(1);
+        let ring = &mut self.rings[class.index()];
+        while let Some(block) = batch.pop() {
+            ring.add(core.space.address(block.number(), class), counters);
+        }
+        let block = ring.take_newest(counters);
+        self.end_slow_path(class, start, core);
+        block
+    }
+
+    /// A block of the pool that serves mid sizes.
+    pub(super) fn allocate_from(&mut self, pool: &'static Pool, class: Class) -> Option<NonNull<u8>> {
+        self.mid_heap(pool)?.alloc(class.bytes())
+    }
+
+    /// Takes a block of that pool back.
+    ///
+    /// # Safety
+    /// It is one, and not used any more.
+    pub(super) unsafe fn free_to(&mut self, pool: &'static Pool, block: NonNull<u8>) {
+        if let Some(heap) = self.mid_heap(pool) {
+            // SAFETY: by contract.
+            unsafe { heap.free(block) };
+        }
+    }
+
+    fn mid_heap(&mut self, pool: &'static Pool) -> Option<&mut Heap<'static>> {
+        if self.mid.is_none() {
+            self.mid = mid::heap(pool);
+        }
+        self.mid.as_mut()
+    }
+
+    fn refill(&mut self, class: Class, core: &Core) -> Batch {
+        let tally = self.tally(class);
+        let counters = self.counters_apart();
+        let mut batch = Batch::of_at_most(class.ring() / 2);
+        core.pages.refill(class.index(), &mut self.held, &mut batch, tally, || {
+            let bytes = class.page_bytes();
+            if !LIMIT.take(bytes) {
+                counters.totals.limit_refusals.add(1);
+                return None;
+            }
+            let Some(page) = core.space.take(class) else {
+                LIMIT.give_back(bytes);
+                counters.totals.kernel_refusals.add(1);
+                return None;
+            };
+            tally.counters.page_retaken_bytes.add(page.again as u64);
+            tally.counters.page_mapped_bytes.add((bytes - page.again) as u64);
+            Some(FreshPage::claim(page.number, class.blocks()))
+        });
+        batch
+    }
+
+    /// Takes a block back after the ring was found full.
+    pub(super) fn free_after_spill(&mut self, class: Class, block: NonNull<u8>, core: &Core) {
+        if self.put(class, block) {
+            return;
+        }
+        let start = clock::ticks();
+        let ring = self.rings[class.index()].capacity();
+        self.spill_oldest(class, ring / 2, core);
+        let counters = &self.counters_apart().classes[class.index()];
+        counters.ring_spills.add(1);
+        self.rings[class.index()].add(block, counters);
+        self.end_slow_path(class, start, core);
+    }
+
+    /// Moves the `n` oldest blocks of a ring to their pages.
+    fn spill_oldest(&mut self, class: Class, n: usize, core: &Core) {
+        let counters = &self.counters_apart().classes[class.index()];
+        let mut batch = Batch::new();
+        self.rings[class.index()].take_oldest(n.min(batch.room()), counters, |address| {
+            let spot = core.space.spot(address, class);
+            if spot.inside != 0 || spot.index >= class.blocks() as usize {
+                misuse::interior(address, class.bytes());
+            }
+            // The ring gave it up, so this is its only token.
+            batch.push(Block::claim(spot.number()));
+        });
+        counters.ring_spilled_blocks.add(batch.len() as u64);
+        core.pages.spill(class.index(), &self.held, batch, self.tally(class));
+    }
+
+    fn spill_all(&mut self, core: &Core) {
+        for class in Class::all() {
+            loop {
+                let len = self.rings[class.index()].len(&self.counters_apart().classes[class.index()]);
+                if len == 0 {
+                    break;
+                }
+                self.spill_oldest(class, len, core);
+            }
+        }
+    }
+
+    fn end_slow_path(&mut self, class: Class, start: u64, core: &Core) {
+        let nanoseconds = core.clock.nanoseconds(clock::ticks().wrapping_sub(start));
+        self.counters().shard(class.index(), 0).slow_path.add(nanoseconds);
+        self.tick(core);
+    }
+
+    /// Looks for what can go back to the kernel, now and then.
+    pub(super) fn tick(&mut self, core: &Core) {
+        self.slow_paths = self.slow_paths.wrapping_add(1);
+        if !self.slow_paths.is_multiple_of(LOOK) {
+            return;
+        }
+        let now = clock::monotonic();
+        self.counters().heartbeat.set(now);
+        let Some(delay) = process::purge_delay() else { return };
+        if now.saturating_sub(self.looked) < delay {
+            return;
+        }
+        self.looked = now;
+        let rest = if delay == 0 { Rest::Any } else { Rest::SinceLastLook };
+        self.release(core, rest, core.may_look_at_idle(now, delay));
+        LARGE.purge(now, delay, &self.counters_apart().totals);
+    }
+
+    /// Gives back whatever is free, for want of memory or because a user asks; whether that was anything.
+    pub(super) fn purge(&mut self, core: &Core) -> bool {
+        let pages = self.release(core, Rest::Any, true);
+        LARGE.purge(clock::monotonic(), 0, &self.counters_apart().totals) > 0 || pages
+    }
+
+    /// As [`ThreadHeap::purge`], with what lies in the rings.
+    pub(super) fn trim(&mut self, core: &Core) -> bool {
+        self.spill_all(core);
+        self.purge(core)
+    }
+
+    fn release(&mut self, core: &Core, rest: Rest, idle: bool) -> bool {
+        let start = clock::ticks();
+        let mut any = 0_u64;
+        for class in Class::all() {
+            let tally = self.tally(class);
+            let mut leave = |page| {
+                if core.space.give_back(page, class) {
+                    tally.counters.page_purged_bytes.add(class.page_bytes() as u64);
+                }
+                LIMIT.give_back(class.page_bytes());
+                any += class.page_bytes() as u64;
+            };
+            core.pages.release_held(class.index(), &self.held, class.blocks(), rest, tally, &mut leave);
+            if idle {
+                core.pages.release_idle(class.index(), class.blocks(), rest, tally, &mut leave);
+            }
+        }
+        if any > 0 {
+            core.count_purged(any);
+            let totals = &self.counters().totals;
+            totals.purges.add(1);
+            totals.purge.add(core.clock.nanoseconds(clock::ticks().wrapping_sub(start)));
+        }
+        any > 0
+    }
+
+    /// Gives all blocks and pages to whoever comes next.
+    pub(super) fn empty(&mut self, core: &Core) {
+        self.spill_all(core);
+        self.mid = None;
+        let counters = self.counters_apart();
+        core.pages
+            .retire(&mut self.held, |class| Tally { counters: counters.shard(class, 0), delay: Delay::NONE });
+    }
+
+    /// Ends the life of an empty heap and gives the slot back; what the heap has counted. Needs the lock of the list of heaps.
+    pub(super) fn end(&mut self) -> Sums {
+        let own = self.figures.own();
+        self.figures.set(null_mut(), &Sums::ZERO);
+        self.counters = NonNull::dangling();
+        self.slot = None;
+        own
+    }
+
+    /// Which segment the slot is of.
+    pub(super) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Goes on in another slot of a process that has had no segment yet, and takes its counts along. Needs the lock of the list of heaps.
+    pub(super) fn move_to(&mut self, slot: OwnSlot, generation: u32) {
+        let old = self.counters_apart();
+        let lens: [usize; CLASSES] = core::array::from_fn(|class| self.rings[class].len(&old.classes[class]));
+        let own = self.figures.own();
+        super::carry::carry(old, &slot);
+        self.go_on(slot, generation, &lens, &own);
+    }
+
+    fn go_on(&mut self, slot: OwnSlot, generation: u32, lens: &[usize; CLASSES], own: &Sums) {
+        self.generation = generation;
+        let before = Sums::of(&slot).less(own);
+        let old = self.slot.take();
+        self.install(slot, &before);
+        drop(old);
+        let counters = self.counters_apart();
+        for (class, &len) in lens.iter().enumerate() {
+            self.rings[class].keep(len, &counters.classes[class]);
+        }
+    }
+
+    /// Notes what the child of a fork must know (fork.rs).
+    pub(super) fn before_fork(&mut self) {
+        let counters = self.counters_apart();
+        for class in 0..CLASSES {
+            self.at_fork[class] = self.rings[class].len(&counters.classes[class]) as u16;
+        }
+    }
+
+    /// In the child: goes on in a slot of its own, and leaves the parent's alone.
+    pub(super) fn after_fork_in_child(&mut self, slot: OwnSlot, generation: u32) {
+        let lens = self.at_fork.map(usize::from);
+        // It is the parent's thread that has them.
+        core::mem::forget(self.mid.take());
+        core::mem::forget(self.slot.take());
+        let own = self.figures.own();
+        self.go_on(slot, generation, &lens, &own);
+    }
+}

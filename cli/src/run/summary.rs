@@ -1,0 +1,198 @@
+//! What is said at the end of a run: how it ended, its memory, its allocations, and where its threads got into each
+//! other's way.
+
+use std::fmt::{self, Display, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use stormglass_telemetry::{Counts, Kind, Label, Liveness, Metric, Select, Snapshot};
+
+use super::gather::Gathered;
+
+/// How the program ended.
+pub(crate) struct Ending<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) took: Duration,
+    pub(crate) status: ExitStatus,
+}
+
+/// The summary, without a line end.
+pub(crate) fn summary(ending: &Ending<'_>, gathered: &Gathered) -> String {
+    let mut text = format!(
+        "stormglass: {} {} after {:.1} s",
+        ending.name,
+        end(ending.status),
+        ending.took.as_secs_f64()
+    );
+    // Writing to a string does not fail.
+    let _ = details(&mut text, ending.name, gathered);
+    text
+}
+
+fn end(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(signal) => format!("was ended by signal {signal}"),
+        None => format!("ended with exit code {}", status.code().unwrap_or(1)),
+    }
+}
+
+fn details(text: &mut String, name: &str, gathered: &Gathered) -> fmt::Result {
+    if gathered.last.is_empty() {
+        return write!(
+            text,
+            "\nstormglass: no counts appeared, so {name} did not run under the allocator, or was not seen: a static program \
+             cannot be preloaded, nor one that gains privileges (setuid, capabilities), nor one of another C library or architecture"
+        );
+    }
+    let all = &gathered.last;
+    let sum = |of: &dyn Fn(&Snapshot) -> Option<u64>| all.iter().filter_map(of).fold(0, u64::saturating_add);
+    let count = |metric: Metric| sum(&|s: &Snapshot| s.counts.sum(metric, Select::ALL));
+
+    let live = sum(&Snapshot::live_bytes);
+    write!(
+        text,
+        "\n  memory       {} live at the peak, {} at the end",
+        Bytes(gathered.peak_live.max(live)),
+        Bytes(live)
+    )?;
+    if gathered.peak_resident > 0 {
+        write!(text, "; {} resident at the peak", Bytes(gathered.peak_resident))?;
+    }
+    let (hits, misses) = (count(Metric::RingHits), count(Metric::RingMisses));
+    let large = count(Metric::LargeAllocations);
+    write!(text, "\n  allocations  {}", hits.saturating_add(misses).saturating_add(large))?;
+    if let Some(share) = share(hits, hits.saturating_add(misses)) {
+        write!(text, ", {share} of those up to 32 KiB from the thread's ring; {large} larger")?;
+    }
+    write!(text, "\n  contention   {}", contention(all))?;
+    let processes = processes(all);
+    let threads = sum(&|s: &Snapshot| Some(s.threads_started));
+    write!(
+        text,
+        "\n  counted      {processes} {}, {threads} {}",
+        plural("process", processes),
+        plural("thread", threads)
+    )?;
+    let running =
+        all.iter().filter(|s| s.liveness == Liveness::Live && s.process.sequence == 0).count() as u64;
+    if running > 0 {
+        write!(text, "; {running} of them {} still", if running == 1 { "runs" } else { "run" })?;
+    }
+    Ok(())
+}
+
+/// Where most CASes failed and where most locks were waited for, a line each.
+fn contention(all: &[Snapshot]) -> String {
+    let kinds = [
+        ("CASes failed", Metric::CasFailures, Metric::CasAttempts),
+        ("locks were waited for", Metric::LockContended, Metric::LockAcquisitions),
+    ];
+    let lines: Vec<String> = kinds
+        .into_iter()
+        .filter_map(|(what, bad, tried)| {
+            let spot = worst(all, bad)?;
+            let (count, of) = (spot.count, spot.other(tried));
+            let share = share(count, of).unwrap_or_default();
+            Some(format!("{count} of {of} {what} ({share}) at its worst place, {spot}"))
+        })
+        .collect();
+    if lines.is_empty() {
+        return "none: no CAS failed, and no lock was waited for".to_owned();
+    }
+    lines.join("\n               ")
+}
+
+/// A class and a shard of one process.
+struct Spot<'a> {
+    snapshot: &'a Snapshot,
+    class: usize,
+    shard: usize,
+    count: u64,
+}
+
+impl Spot<'_> {
+    /// Another count of the same place.
+    fn other(&self, metric: Metric) -> u64 {
+        let select = Select::ALL.class(self.class).shard(self.shard);
+        self.snapshot.counts.sum(metric, select).unwrap_or(0)
+    }
+}
+
+impl Display for Spot<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = |label, index: usize| {
+            self.snapshot.counts.schema.label_values(label).get(index).map_or("?", String::as_str)
+        };
+        let process = &self.snapshot.process;
+        let (class, shard) = (value(Label::Class, self.class), value(Label::Shard, self.shard));
+        write!(f, "class {class} shard {shard} of {} {} ({})", process.command, process.pid, process.strategy)
+    }
+}
+
+fn worst(all: &[Snapshot], metric: Metric) -> Option<Spot<'_>> {
+    let spots = all.iter().flat_map(|snapshot| {
+        by_shard(&snapshot.counts, metric).into_iter().map(move |(class, shard, count)| Spot {
+            snapshot,
+            class,
+            shard,
+            count,
+        })
+    });
+    spots.filter(|spot| spot.count > 0).max_by_key(|spot| spot.count)
+}
+
+/// A counter by class and shard, over all operations.
+fn by_shard(counts: &Counts, metric: Metric) -> Vec<(usize, usize, u64)> {
+    let Some(family) = counts.schema.family(metric).filter(|family| family.kind == Kind::Counter) else {
+        return Vec::new();
+    };
+    let place =
+        |label: Label| family.labels.iter().position(|&l| counts.schema.labels[l].name == label.name());
+    let (Some(class), Some(shard)) = (place(Label::Class), place(Label::Shard)) else { return Vec::new() };
+    let mut sums = std::collections::BTreeMap::new();
+    counts.each(family, |at, values| {
+        let sum: &mut u64 = sums.entry((at[class], at[shard])).or_default();
+        *sum = sum.saturating_add(values[0]);
+    });
+    sums.into_iter().map(|((class, shard), count)| (class, shard, count)).collect()
+}
+
+/// Processes: one may have several segments.
+fn processes(all: &[Snapshot]) -> u64 {
+    let ids: std::collections::BTreeSet<_> =
+        all.iter().map(|s| (s.process.pid, s.process.start_time)).collect();
+    ids.len() as u64
+}
+
+fn plural(word: &str, count: u64) -> String {
+    match (word, count) {
+        (word, 1) => word.to_owned(),
+        ("process", _) => "processes".to_owned(),
+        (word, _) => format!("{word}s"),
+    }
+}
+
+/// A share in per cent; none of nothing.
+fn share(part: u64, whole: u64) -> Option<String> {
+    (whole > 0).then(|| format!("{:.1}%", part as f64 / whole as f64 * 100.0))
+}
+
+/// Bytes as one reads them.
+struct Bytes(u64);
+
+impl Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = ["KiB", "MiB", "GiB"];
+        let mut value = self.0 as f64;
+        let mut unit = "bytes";
+        for larger in units {
+            if value < 1024.0 {
+                break;
+            }
+            value /= 1024.0;
+            unit = larger;
+        }
+        if unit == "bytes" { write!(f, "{value} {unit}") } else { write!(f, "{value:.1} {unit}") }
+    }
+}
