@@ -208,7 +208,8 @@ impl Field {
     }
 }
 
-/// Where our library lies beside a program: where cargo puts it, and where packages do. A test's program lies one deeper.
+/// Where our library lies by a program: beside it, where cargo puts it; in `../lib`, where packages do; in `../release`, for a
+/// program of another profile.
 fn places(program: &Path) -> Vec<PathBuf> {
     let folder = program.parent().unwrap_or(Path::new("/"));
     let mut places = vec![folder.join(LIBRARY)];

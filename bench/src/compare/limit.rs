@@ -58,7 +58,8 @@ pub(crate) fn open() -> io::Result<Memory> {
         // Tests open it from several threads: the first counts, and the others' reservations cost nothing.
         let _ = BASE.compare_exchange(ptr::null_mut(), base, Ordering::Relaxed, Ordering::Relaxed);
     }
-    Ok(Memory::new(Calls { malloc, calloc, realloc, aligned_alloc, free }))
+    // SAFETY: a block is as large as its class, which holds what was asked for, and its range is mapped for ever.
+    Ok(unsafe { Memory::new(Calls { malloc, calloc, realloc, aligned_alloc, free }) })
 }
 
 #[inline]

@@ -1,6 +1,6 @@
 //! Blocks from whatever allocator is measured, and the marks by which its answer is checked.
 //!
-//! Invariant: a [`Block`] is the only handle on its memory. So all but this module, [`super::c`] and [`super::limit`] is safe
+//! Invariant: a [`Block`] is the only handle on its memory, and a run has one [`Memory`], so a block is of it. So all but this module, [`super::c`] and [`super::limit`] is safe
 //! code. A block is not given back when its handle is dropped: that is a workload's to do, and to time.
 //!
 //! The allocator is under test, so what it hands out is not believed: marks are written as atomics, and where a block was
@@ -39,9 +39,12 @@ impl Memory {
         Memory(CALLS)
     }
 
-    /// One that is called through these functions, which must keep the promises of C's, wrong answers excepted: what they
-    /// hand out can be read and written, and is aligned or found not to be.
-    pub(crate) fn new(calls: Calls) -> Memory {
+    /// One that is called through these functions.
+    ///
+    /// # Safety
+    /// They keep the promises of C's, wrong answers excepted: what they hand out can be read and written as far as was asked
+    /// for, whoever else was given it too.
+    pub(crate) unsafe fn new(calls: Calls) -> Memory {
         Memory(calls)
     }
 
@@ -247,13 +250,9 @@ pub(super) mod broken {
 
     /// Hands the same few places out again and again, by thread.
     pub(in super::super) fn hands_out_twice() -> Memory {
-        Memory::new(Calls {
-            malloc: twice,
-            calloc: zeroed,
-            realloc: moved,
-            aligned_alloc: aligned,
-            free: ignored,
-        })
+        let (malloc, calloc, realloc, aligned_alloc, free) = (twice, zeroed, moved, aligned, ignored);
+        // SAFETY: every block lies within an arena that is never given back.
+        unsafe { Memory::new(Calls { malloc, calloc, realloc, aligned_alloc, free }) }
     }
 }
 

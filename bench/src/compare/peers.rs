@@ -5,6 +5,7 @@
 //! a library that is preloaded.
 
 use super::c::Calls;
+use super::memory::Memory;
 
 /// A linked peer.
 #[derive(Debug)]
@@ -13,7 +14,14 @@ pub struct Peer {
     pub(super) name: &'static str,
     /// What serves, for the report.
     pub(super) about: &'static str,
-    pub(super) calls: Calls,
+    calls: Calls,
+}
+
+impl Peer {
+    pub(super) fn memory(&self) -> Memory {
+        // SAFETY: they are the functions of an allocator under C's signatures.
+        unsafe { Memory::new(self.calls) }
+    }
 }
 
 impl PartialEq for Peer {
