@@ -19,7 +19,7 @@ use crate::runner::{Failure, Launch, Stop};
 /// How often a running child is looked at. The parent sleeps meanwhile, so as not to disturb what it measures.
 const LOOK: Duration = Duration::from_millis(20);
 /// Time for set-up, check and a slow machine, besides twice the run itself.
-const GRACE: Duration = Duration::from_secs(30);
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
 /// What is kept of a child's output; a result is some kilobytes.
 const MOST_OUTPUT: u64 = 1 << 20;
 
@@ -75,35 +75,39 @@ pub fn arguments(request: &Request) -> Vec<OsString> {
 impl Launch for Children {
     fn launch(&mut self, request: &Request, stop: &Stop) -> Result<Measurement, Failure> {
         let limit = Duration::from_secs_f64(2.0 * request.shape.seconds) + self.grace;
-        let mut child = Command::new(&self.program)
-            .args(&self.before)
-            .args(arguments(request))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // Ctrl-C goes to every process of the terminal's group. This one is ended by `stop`, and not blamed for it.
-            .process_group(0)
-            .spawn()
-            .map_err(|e| Failure::Failed(format!("{} cannot be started: {e}", self.program.display())))?;
-        let out = drain(child.stdout.take());
-        let err = drain(child.stderr.take());
-        let ended = wait(&mut child, Instant::now() + limit, stop);
-        if ended.is_err() {
-            // It may be gone already; what counts is that it is not there any more.
-            let _ = child.kill();
-            let _ = child.wait();
+        let mut command = Command::new(&self.program);
+        command.args(&self.before).args(arguments(request));
+        let printed = printed_by(&mut command, limit, stop)?;
+        Measurement::parse(&printed).map_err(Failure::Failed)
+    }
+}
+
+/// Runs a command to its end and returns what it printed. One that hangs longer than `limit` is killed, and so is one
+/// that runs when `stop` is asked.
+pub(crate) fn printed_by(command: &mut Command, limit: Duration, stop: &Stop) -> Result<String, Failure> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Ctrl-C goes to every process of the terminal's group. This one is ended by `stop`, and not blamed for it.
+    let mut child = command.process_group(0).spawn().map_err(|e| {
+        let program = command.get_program().to_string_lossy().into_owned();
+        Failure::Failed(format!("{program} cannot be started: {e}"))
+    })?;
+    let out = drain(child.stdout.take());
+    let err = drain(child.stderr.take());
+    let ended = wait(&mut child, Instant::now() + limit, stop);
+    if ended.is_err() {
+        // It may be gone already; what counts is that it is not there any more.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    let (out, err) = (text(out), text(err));
+    match ended {
+        Ok(status) if status.success() => Ok(out),
+        Ok(status) => Err(Failure::Failed(blame(status, &err))),
+        Err(End::Stopped) => Err(Failure::Stopped),
+        Err(End::Late) => {
+            Err(Failure::Failed(format!("it did not end within {:.0} s and was killed", limit.as_secs_f64())))
         }
-        let (out, err) = (text(out), text(err));
-        match ended {
-            Ok(status) if status.success() => Measurement::parse(&out).map_err(Failure::Failed),
-            Ok(status) => Err(Failure::Failed(blame(status, &err))),
-            Err(End::Stopped) => Err(Failure::Stopped),
-            Err(End::Late) => Err(Failure::Failed(format!(
-                "it did not end within {:.0} s and was killed",
-                limit.as_secs_f64()
-            ))),
-            Err(End::Lost(error)) => Err(Failure::Failed(format!("it cannot be waited for: {error}"))),
-        }
+        Err(End::Lost(error)) => Err(Failure::Failed(format!("it cannot be waited for: {error}"))),
     }
 }
 
@@ -146,7 +150,7 @@ fn text(reader: Option<thread::JoinHandle<Vec<u8>>>) -> String {
 }
 
 /// The end of the sentence on a child that failed: what it said last, else how it ended.
-fn blame(status: ExitStatus, err: &str) -> String {
+pub(crate) fn blame(status: ExitStatus, err: &str) -> String {
     let said = err.lines().rev().find(|line| !line.trim().is_empty());
     match said {
         Some(line) => line.trim().trim_start_matches("stormglass: ").to_owned(),

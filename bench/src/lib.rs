@@ -3,10 +3,12 @@
 //! A [`Plan`] says which runs there are; [`run`] has each made by a child process ([`Children`]), which calls
 //! [`measure`]; results go into a [`Ledger`], which makes a [`Report`] at any moment; [`table::render`] shows it, and
 //! [`analysis`] judges the paper's claims by it.
+//! [`compare`] does the like for whole allocators, which are preloaded into the child.
 //! Only ratios of runs that stood side by side are compared, never times of different days. See ARCHITECTURE.md.
 
 pub mod analysis;
 mod child;
+pub mod compare;
 mod ledger;
 mod machine;
 mod measure;

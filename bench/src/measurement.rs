@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stormglass_telemetry::{Counts, Delta, Metric, Schema, Select};
@@ -109,15 +110,23 @@ impl Measurement {
     /// # Errors
     /// A sentence on what came instead.
     pub fn parse(printed: &str) -> Result<Measurement, String> {
-        let last = printed.lines().rev().find(|line| !line.trim().is_empty());
-        let Some(last) = last else { return Err("it printed no result".to_owned()) };
-        let parsed: Measurement = serde_json::from_str(last)
-            .map_err(|error| format!("its result cannot be read ({error}): `{}`", shorten(last)))?;
-        if !(parsed.seconds > 0.0 && parsed.ops_per_second.is_finite()) {
-            return Err(format!("its result makes no sense: `{}`", shorten(last)));
-        }
-        Ok(parsed)
+        parse_result(printed, |m: &Measurement| m.seconds > 0.0 && m.ops_per_second.is_finite())
     }
+}
+
+/// The result in what a child printed: the last line, if it makes sense.
+pub(crate) fn parse_result<T: DeserializeOwned>(
+    printed: &str,
+    sensible: impl Fn(&T) -> bool,
+) -> Result<T, String> {
+    let last = printed.lines().rev().find(|line| !line.trim().is_empty());
+    let Some(last) = last else { return Err("it printed no result".to_owned()) };
+    let parsed: T = serde_json::from_str(last)
+        .map_err(|error| format!("its result cannot be read ({error}): `{}`", shorten(last)))?;
+    if !sensible(&parsed) {
+        return Err(format!("its result makes no sense: `{}`", shorten(last)));
+    }
+    Ok(parsed)
 }
 
 /// At most 80 characters of a text.

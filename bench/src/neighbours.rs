@@ -13,7 +13,7 @@ pub(crate) struct Usage {
     all: u64,
     /// Of the same, not idle; what a hypervisor gave to somebody else is not idle.
     busy: u64,
-    /// Of this process, threads that are gone included.
+    /// Of this process, threads that are gone and children that were waited for included.
     own: u64,
 }
 
@@ -42,10 +42,10 @@ impl Usage {
             busy += sum - times.get(3)? - times.get(4)?;
         }
         // The command's name stands in brackets and may hold anything, brackets too. After it, user and system time are the
-        // 12th and the 13th word.
+        // 12th and the 13th word, those of children the next two.
         let mut words = process.rsplit_once(')')?.1.split_whitespace().skip(11);
         let mut next = || words.next()?.parse::<u64>().ok();
-        Some(Usage { all, busy, own: next()? + next()? })
+        Some(Usage { all, busy, own: next()? + next()? + next()? + next()? })
     }
 
     /// The share of the machine's time since `earlier` that others took, 0 to 1; `None` if no time has passed.
@@ -82,7 +82,7 @@ mod tests {
     fn usage_is_that_of_the_processors_that_count() {
         let process = "42 (a) b (c)) S 1 2 3 4 5 6 7 8 9 10 30 12 13 14\n";
         let usage = Usage::parse(STAT, STATUS, process).expect("well-formed");
-        assert_eq!(usage, Usage { all: 498, busy: 149, own: 42 });
+        assert_eq!(usage, Usage { all: 498, busy: 149, own: 69 });
         assert_eq!(Usage::parse(STAT, "", process), None);
         assert_eq!(Usage::parse(STAT, STATUS, "42 (a) S 1 2"), None);
         assert_eq!(Usage::parse("cpu0 1 2 3\n", STATUS, process), None);

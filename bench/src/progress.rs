@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::report::Report;
+use crate::report::{Progress, Report};
 use crate::runner::Observer;
 use crate::table::rate;
 
@@ -36,21 +36,28 @@ impl Display {
     }
 }
 
-impl Observer for Display {
-    fn report(&mut self, report: &Report) {
-        match (&report.progress, self) {
-            (Some(progress), Display::Bar(bar)) => {
+impl Display {
+    /// A run begins; `before` is what the same measured last.
+    pub(crate) fn step(&self, progress: &Progress, before: Option<f64>) {
+        match self {
+            Display::Bar(bar) => {
                 bar.set_length(progress.of as u64);
                 bar.set_position(progress.done as u64);
                 bar.set_message(progress.current.clone());
             }
-            (Some(_), Display::Lines) => say(&line(report)),
-            (None, Display::Bar(bar)) => bar.finish_and_clear(),
-            (None, Display::Lines) => {}
+            Display::Lines => say(&line(progress, before)),
         }
     }
 
-    fn problem(&mut self, sentence: &str) {
+    /// The last run is over.
+    pub(crate) fn finish(&self) {
+        if let Display::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Says a sentence without disturbing the bar.
+    pub(crate) fn tell(&self, sentence: &str) {
         match self {
             Display::Bar(bar) => bar.suspend(|| say(sentence)),
             Display::Lines => say(sentence),
@@ -58,19 +65,32 @@ impl Observer for Display {
     }
 }
 
-/// `[ 3/30] larson, mutex, 4 threads` and, in brackets, what the design did so far on that workload.
-fn line(report: &Report) -> String {
-    let Some(progress) = &report.progress else { return String::new() };
-    let width = progress.of.to_string().len();
-    let mut text = format!("[{:>width$}/{}] {}", progress.done + 1, progress.of, progress.current);
-    let mut words = progress.current.split(", ");
-    let (workload, design) = (words.next(), words.next());
-    let table = report.tables.last().filter(|t| Some(t.workload.as_str()) == workload);
-    let row = table.and_then(|t| t.rows.iter().find(|r| Some(r.design.as_str()) == design));
-    if let Some(last) = row.and_then(|r| r.runs.last()) {
-        text = format!("{text} (before: {})", rate(*last));
+impl Observer for Display {
+    fn report(&mut self, report: &Report) {
+        match &report.progress {
+            Some(progress) => self.step(progress, before(report, progress)),
+            None => self.finish(),
+        }
     }
-    text
+
+    fn problem(&mut self, sentence: &str) {
+        self.tell(sentence);
+    }
+}
+
+/// What the design that runs next did last on the same workload.
+fn before(report: &Report, progress: &Progress) -> Option<f64> {
+    let mut words = progress.current.split(", ");
+    let (workload, design) = (words.next()?, words.next()?);
+    let table = report.tables.last().filter(|t| t.workload == workload)?;
+    table.rows.iter().find(|r| r.design == design)?.runs.last().copied()
+}
+
+/// `[ 3/30] larson, mutex, 4 threads` and, in brackets, what it did before.
+fn line(progress: &Progress, before: Option<f64>) -> String {
+    let width = progress.of.to_string().len();
+    let text = format!("[{:>width$}/{}] {}", progress.done + 1, progress.of, progress.current);
+    before.map_or_else(|| text.clone(), |last| format!("{text} (before: {})", rate(last)))
 }
 
 /// A standard error that is closed is no reason to stop measuring.
@@ -81,21 +101,11 @@ fn say(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::Machine;
-    use crate::report::Progress;
 
     #[test]
     fn a_line_says_which_run_begins() {
-        let report = Report {
-            machine: Machine { cpu: "Z80".into(), cores: 2, memory_bytes: 1, kernel: "6".into() },
-            command: String::new(),
-            version: String::new(),
-            injected: None,
-            progress: Some(Progress { done: 2, of: 30, current: "storm, mutex, 2 threads".into() }),
-            tables: vec![],
-            problems: vec![],
-        };
-        assert_eq!(line(&report), "[ 3/30] storm, mutex, 2 threads");
-        assert_eq!(line(&Report { progress: None, ..report }), "");
+        let progress = Progress { done: 2, of: 30, current: "storm, mutex, 2 threads".into() };
+        assert_eq!(line(&progress, None), "[ 3/30] storm, mutex, 2 threads");
+        assert_eq!(line(&progress, Some(2e6)), "[ 3/30] storm, mutex, 2 threads (before: 2.00 M/s)");
     }
 }

@@ -52,30 +52,7 @@ impl Shape {
     /// # Errors
     /// A sentence that names the first value that is not, its limits and its option.
     pub fn check(&self) -> Result<(), String> {
-        let outside = |option: &str, value: &dyn std::fmt::Display, low: &str, high: &str| {
-            Err(format!("{option} {value} is out of range: it takes {low} to {high}"))
-        };
-        if !THREADS.contains(&self.threads) {
-            return outside("--threads", &self.threads, "1", &THREADS.end().to_string());
-        }
-        // `contains` is false for NaN.
-        if !SECONDS.contains(&self.seconds) {
-            return outside("--seconds", &self.seconds, "0.01", &SECONDS.end().to_string());
-        }
-        if self.min < SMALLEST || self.min > MAX_SIZE {
-            return outside("--min", &self.min, &SMALLEST.to_string(), &format!("{MAX_SIZE} bytes"));
-        }
-        if self.max < self.min || self.max > MAX_SIZE {
-            return outside(
-                "--max",
-                &self.max,
-                &format!("--min ({})", self.min),
-                &format!("{MAX_SIZE} bytes"),
-            );
-        }
-        if !CHUNKS.contains(&self.chunks) {
-            return outside("--chunks", &self.chunks, "1", &CHUNKS.end().to_string());
-        }
+        self.check_limits(MAX_SIZE)?;
         let held = self.threads * self.chunks * self.max;
         if held > HELD_BYTES {
             return Err(format!(
@@ -87,6 +64,38 @@ impl Shape {
                 held >> 20,
                 HELD_BYTES >> 20
             ));
+        }
+        Ok(())
+    }
+
+    /// Whether every value by itself is within its limits, where blocks may have up to `largest` bytes.
+    ///
+    /// # Errors
+    /// As [`Shape::check`].
+    pub(crate) fn check_limits(&self, largest: usize) -> Result<(), String> {
+        let outside = |option: &str, value: &dyn std::fmt::Display, low: &str, high: &str| {
+            Err(format!("{option} {value} is out of range: it takes {low} to {high}"))
+        };
+        if !THREADS.contains(&self.threads) {
+            return outside("--threads", &self.threads, "1", &THREADS.end().to_string());
+        }
+        // `contains` is false for NaN.
+        if !SECONDS.contains(&self.seconds) {
+            return outside("--seconds", &self.seconds, "0.01", &SECONDS.end().to_string());
+        }
+        if self.min < SMALLEST || self.min > largest {
+            return outside("--min", &self.min, &SMALLEST.to_string(), &format!("{largest} bytes"));
+        }
+        if self.max < self.min || self.max > largest {
+            return outside(
+                "--max",
+                &self.max,
+                &format!("--min ({})", self.min),
+                &format!("{largest} bytes"),
+            );
+        }
+        if !CHUNKS.contains(&self.chunks) {
+            return outside("--chunks", &self.chunks, "1", &CHUNKS.end().to_string());
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ impl Colour {
         if stream.is_terminal() && !declined { Colour::Ansi } else { Colour::Plain }
     }
 
-    fn paint(self, paint: Paint, text: &str) -> String {
+    pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
         let code = match (self, paint) {
             (Colour::Plain, _) | (_, Paint::None) => return text.to_owned(),
             (Colour::Ansi, Paint::Head) => "1",
@@ -37,8 +37,9 @@ impl Colour {
     }
 }
 
+/// What a text says by its colour.
 #[derive(Clone, Copy)]
-enum Paint {
+pub(crate) enum Paint {
     None,
     Head,
     Dim,
@@ -82,15 +83,9 @@ fn render_table(text: &mut String, table: &Table, injected: Option<&str>, colour
         "lock wait".to_owned(),
     ];
     let rows: Vec<[String; 7]> = table.rows.iter().map(|row| cells(row, &table.baseline)).collect();
-    let widths: Vec<usize> = (0..heads.len())
-        .map(|i| rows.iter().map(|r| r[i].chars().count()).fold(heads[i].chars().count(), usize::max))
-        .collect();
-
-    line(text, &heads, &widths, colour, |_| Paint::Dim);
-    for (row, cells) in table.rows.iter().zip(&rows) {
-        let change = change_paint(row.ratio.as_ref());
-        line(text, cells, &widths, colour, |column| if column == CHANGE { change } else { Paint::None });
-    }
+    columns(text, &heads, &rows, WORDS, colour, |row, column| {
+        if column == CHANGE { change_paint(table.rows[row].ratio.as_ref()) } else { Paint::None }
+    });
     for note in notes(&table.rows) {
         let _ = writeln!(text, "{}", colour.paint(Paint::Dim, &note));
     }
@@ -104,22 +99,33 @@ const CHANGE: usize = 3;
 /// Columns of words stand left, columns of numbers right.
 const WORDS: usize = 2;
 
-fn line(
+/// Heads and rows as columns, the first `words` of which stand left; `paint` tells the colour of a row's cell.
+pub(crate) fn columns<const N: usize>(
     text: &mut String,
-    cells: &[String; 7],
-    widths: &[usize],
+    heads: &[String; N],
+    rows: &[[String; N]],
+    words: usize,
     colour: Colour,
-    paint: impl Fn(usize) -> Paint,
+    paint: impl Fn(usize, usize) -> Paint,
 ) {
-    let mut out = String::new();
-    for (column, (cell, &width)) in cells.iter().zip(widths).enumerate() {
-        let gap = " ".repeat(width - cell.chars().count());
-        let painted = colour.paint(paint(column), cell);
-        let aligned = if column < WORDS { painted + &gap } else { gap + &painted };
-        out.push_str(if column == 0 { "" } else { "  " });
-        out.push_str(&aligned);
+    let widths: [usize; N] = std::array::from_fn(|i| {
+        rows.iter().map(|r| r[i].chars().count()).fold(heads[i].chars().count(), usize::max)
+    });
+    let mut line = |cells: &[String; N], paint: &dyn Fn(usize) -> Paint| {
+        let mut out = String::new();
+        for (column, (cell, &width)) in cells.iter().zip(&widths).enumerate() {
+            let gap = " ".repeat(width - cell.chars().count());
+            let painted = colour.paint(paint(column), cell);
+            let aligned = if column < words { painted + &gap } else { gap + &painted };
+            out.push_str(if column == 0 { "" } else { "  " });
+            out.push_str(&aligned);
+        }
+        let _ = writeln!(text, "{}", out.trim_end());
+    };
+    line(heads, &|_| Paint::Dim);
+    for (row, cells) in rows.iter().enumerate() {
+        line(cells, &|column| paint(row, column));
     }
-    let _ = writeln!(text, "{}", out.trim_end());
 }
 
 fn cells(row: &Row, baseline: &str) -> [String; 7] {
@@ -145,12 +151,12 @@ fn cells(row: &Row, baseline: &str) -> [String; 7] {
 }
 
 /// `-3.2% [-10.0, +2.0]`
-fn change(ratio: &Interval) -> String {
+pub(crate) fn change(ratio: &Interval) -> String {
     let percent = |r: f64| (r - 1.0) * 100.0;
     format!("{:+.1}% [{:+.1}, {:+.1}]", percent(ratio.median), percent(ratio.low), percent(ratio.high))
 }
 
-fn change_paint(ratio: Option<&Interval>) -> Paint {
+pub(crate) fn change_paint(ratio: Option<&Interval>) -> Paint {
     match ratio {
         Some(r) if r.differs() && r.median < 1.0 => Paint::Worse,
         Some(r) if r.differs() => Paint::Better,
@@ -160,8 +166,13 @@ fn change_paint(ratio: Option<&Interval>) -> Paint {
 
 /// What the brackets mean, once for all rows that agree.
 pub(crate) fn notes(rows: &[Row]) -> Vec<String> {
+    notes_on(rows.iter().filter_map(|r| r.ratio.as_ref()))
+}
+
+/// The same for any ratios.
+pub(crate) fn notes_on<'a>(ratios: impl Iterator<Item = &'a Interval>) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
-    for ratio in rows.iter().filter_map(|r| r.ratio.as_ref()) {
+    for ratio in ratios {
         let note = if ratio.pairs == 1 {
             "change: of 1 pair; an interval needs more rounds".to_owned()
         } else {

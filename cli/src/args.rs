@@ -15,6 +15,8 @@ use stormglass_bench::analysis::ReportWishes;
 use stormglass_bench::workload::{self, Workload};
 use stormglass_bench::{Request, Shape, Wishes};
 
+use crate::compare::{CompareArgs, MeasureMallocArgs};
+
 const EXAMPLES: &str = "\
 Examples:
   stormglass                                     watch the three designs fight over one shard
@@ -28,6 +30,9 @@ Examples:
   stormglass report                              the paper's claims, judged: a page, Markdown and JSON
   stormglass report --quick -o /tmp/report       the same in about a minute and a half, coarse
   stormglass report --from report.json           the page and the Markdown again, from its figures
+  stormglass compare                             the library beside other allocators that are installed
+  stormglass compare --workload larson,churn --threads 2 --allocators stormglass,tcmalloc,limit
+  stormglass compare --baseline tcmalloc --library mimalloc3=/usr/local/lib/libmimalloc.so.3 -o compare
   stormglass serve --listen 127.0.0.1:9000       only the page and /metrics
   stormglass run -- redis-server --port 7000     any program under the allocator, watched
   stormglass run --check --no-page -- ./program  the same, to find its misuse of memory
@@ -94,6 +99,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Judge the paper's claims by what was counted, and write that down as a page, as Markdown and as JSON
     Report(ReportArgs),
+    /// Measure the library that is preloaded beside other allocators
+    Compare(CompareArgs),
     /// Serve the page and /metrics for this user's processes
     Serve(ServeArgs),
     /// Run a program under the allocator, with its page beside it and a summary at its end
@@ -101,6 +108,9 @@ pub(crate) enum Command {
     /// One measurement in this process, as a line of JSON
     #[command(hide = true)]
     Measure(MeasureArgs),
+    /// One run of `compare` in this process, as a line of JSON
+    #[command(hide = true)]
+    MeasureMalloc(MeasureMallocArgs),
 }
 
 #[derive(Debug, Group)]

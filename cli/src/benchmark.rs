@@ -24,13 +24,31 @@ pub(crate) struct Outcome {
 pub(crate) async fn run(plan: Plan, publish: Publish, interrupt: &mut Interrupt) -> Result<Outcome, Failure> {
     let mut children = Children::of_this_program()
         .map_err(|e| Failure::failed(format!("this program cannot find itself to start its runs: {e}")))?;
-    let stop = AskedAtLast(Stop::default());
-    let asked = stop.0.clone();
-    let mut task = tokio::task::spawn_blocking(move || {
+    let stop = Stop::default();
+    let asked = stop.clone();
+    let measure = move || {
         let mut observer = Screen { display: Display::on_stderr(), publish };
         let ledger = Ledger::new(&plan, Machine::this(), command());
         stormglass_bench::run(&plan, ledger, &mut children, &asked, &mut observer)
-    });
+    };
+    let (report, interrupted) = beside(measure, stop, interrupt).await?;
+    if report.tables.is_empty() && !interrupted {
+        return Err(Failure::failed("no run finished; the reasons stand above"));
+    }
+    Ok(Outcome { report, interrupted })
+}
+
+/// Works on a thread of its own and returns what came of it, and whether an interrupt asked it to stop.
+///
+/// # Errors
+/// If the work panicked.
+pub(crate) async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+    stop: Stop,
+    interrupt: &mut Interrupt,
+) -> Result<(T, bool), Failure> {
+    let stop = AskedAtLast(stop);
+    let mut task = tokio::task::spawn_blocking(work);
     let mut interrupted = false;
     let ended = loop {
         tokio::select! {
@@ -44,11 +62,8 @@ pub(crate) async fn run(plan: Plan, publish: Publish, interrupt: &mut Interrupt)
             }
         }
     };
-    let report = ended.map_err(|e| Failure::failed(format!("the benchmark ended in a bug: {e}")))?;
-    if report.tables.is_empty() && !interrupted {
-        return Err(Failure::failed("no run finished; the reasons stand above"));
-    }
-    Ok(Outcome { report, interrupted })
+    let done = ended.map_err(|e| Failure::failed(format!("the benchmark ended in a bug: {e}")))?;
+    Ok((done, interrupted))
 }
 
 /// Asks the runner to end when it is dropped: if the sidecar fails, the runtime would wait for the whole benchmark.
@@ -61,7 +76,7 @@ impl Drop for AskedAtLast {
 }
 
 /// What the user typed.
-fn command() -> String {
+pub(crate) fn command() -> String {
     let rest = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     std::iter::once("stormglass".to_owned()).chain(rest).collect::<Vec<_>>().join(" ")
 }

@@ -6,7 +6,9 @@
 mod args;
 mod bench;
 mod benchmark;
+mod compare;
 mod failure;
+mod folder;
 mod interrupt;
 mod measure;
 mod output;
@@ -30,9 +32,11 @@ fn main() -> ExitCode {
         Some(Command::Watch(watch)) => watch::watch(&watch),
         Some(Command::Bench(bench)) => bench::bench(&bench),
         Some(Command::Report(report)) => report::report(&report),
+        Some(Command::Compare(compare)) => compare::compare(&compare),
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Serve(serve)) => serve::serve(&serve),
         Some(Command::Measure(measure)) => measure::measure(&measure),
+        Some(Command::MeasureMalloc(measure)) => compare::measure(&measure),
     };
     match result {
         Ok(code) => code,

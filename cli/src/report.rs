@@ -1,7 +1,6 @@
 //! `stormglass report`: the analysis of the paper's claims, as a page, as Markdown and as JSON.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,12 +9,14 @@ use stormglass_bench::analysis::{self, Analysis, Conditions, Record};
 
 use crate::args::ReportArgs;
 use crate::failure::Failure;
+use crate::folder::Folder;
 use crate::interrupt::{EXIT_CODE, Interrupt, runtime};
 use crate::{benchmark, output, shared_memory};
 
 const HTML: &str = "report.html";
 const MARKDOWN: &str = "report.md";
 const JSON: &str = "report.json";
+const FILES: [&str; 3] = [HTML, MARKDOWN, JSON];
 
 /// Measures and writes the report; after an interrupt, that of the finished runs. With `--from`, writes it again.
 ///
@@ -30,7 +31,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, Failure> {
 
 fn measured(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let plan = analysis::plan(&args.wishes(), Machine::this().cores).map_err(Failure::impossible)?;
-    let folder = Folder::open(&args.output)?;
+    let folder = Folder::open(&args.output, &FILES)?;
     shared_memory::check()?;
     let conditions = Conditions::now(&plan, args.quick);
     output::tell(&format!(
@@ -52,8 +53,8 @@ fn measured(args: &ReportArgs) -> Result<ExitCode, Failure> {
     let json = analysis.json().map_err(|e| Failure::failed(format!("the report is no JSON: {e}")))?;
     // The figures first: the others can be written again from them.
     folder.write(JSON, &json)?;
-    folder.write_views(&analysis)?;
-    output::print(&format!("{}\n{}\n", analysis.verdicts(), folder.names(&[HTML, MARKDOWN, JSON])))?;
+    write_views(&folder, &analysis)?;
+    output::print(&format!("{}\n{}\n", analysis.verdicts(), folder.names(&FILES)))?;
     Ok(code)
 }
 
@@ -63,69 +64,20 @@ fn again(file: &Path, output: &Path) -> Result<ExitCode, Failure> {
         .map_err(|e| Failure::failed(format!("{} cannot be read: {e}", file.display())))?;
     let record = Record::parse(&text).map_err(|why| Failure::failed(format!("{} {why}", file.display())))?;
     let analysis = Analysis::of(record);
-    let folder = Folder::open(output)?;
-    folder.write_views(&analysis)?;
+    let folder = Folder::open(output, &FILES)?;
+    write_views(&folder, &analysis)?;
     output::print(&format!("{}\n{}\n", analysis.verdicts(), folder.names(&[HTML, MARKDOWN])))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// A directory that was found to be writable.
-struct Folder(PathBuf);
-
-impl Folder {
-    /// Makes the directory if it is not there, and makes sure that a report can be written, before anything is measured.
-    fn open(path: &Path) -> Result<Folder, Failure> {
-        let folder = Folder(path.to_owned());
-        std::fs::create_dir_all(path).map_err(|e| folder.refusal(&e))?;
-        for name in [HTML, MARKDOWN, JSON] {
-            if path.join(name).is_dir() {
-                return Err(Failure::failed(format!(
-                    "{} is a directory, and the report would be a file of that name: name another directory with --output",
-                    path.join(name).display()
-                )));
-            }
-        }
-        // The surest way to know is to write.
-        let probe = folder.draft(JSON);
-        std::fs::write(&probe, "")
-            .and_then(|()| std::fs::remove_file(&probe))
-            .map_err(|e| folder.refusal(&e))?;
-        Ok(folder)
-    }
-
-    /// Writes a file whole or not at all: whoever has the old one open keeps it.
-    fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
-        let draft = self.draft(name);
-        std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, self.0.join(name))).map_err(|e| {
-            // What cannot be removed is of no use, and does no harm.
-            let _ = std::fs::remove_file(&draft);
-            Failure::failed(format!("{} cannot be written: {e}", self.0.join(name).display()))
-        })
-    }
-
-    fn write_views(&self, analysis: &Analysis) -> Result<(), Failure> {
-        self.write(HTML, &analysis::html(analysis))?;
-        self.write(MARKDOWN, &analysis::markdown(analysis))
-    }
-
-    fn names(&self, names: &[&str]) -> String {
-        names.iter().map(|name| self.0.join(name).display().to_string()).collect::<Vec<_>>().join("\n")
-    }
-
-    fn draft(&self, name: &str) -> PathBuf {
-        self.0.join(format!(".{name}.{}", std::process::id()))
-    }
-
-    fn refusal(&self, error: &io::Error) -> Failure {
-        Failure::failed(format!(
-            "the report cannot be written to {} ({error}): name another directory with --output",
-            self.0.display()
-        ))
-    }
+/// Writes what is made of the figures.
+fn write_views(folder: &Folder, analysis: &Analysis) -> Result<(), Failure> {
+    folder.write(HTML, &analysis::html(analysis))?;
+    folder.write(MARKDOWN, &analysis::markdown(analysis))
 }
 
 /// A length of time as one says it.
-fn span(time: Duration) -> String {
+pub(crate) fn span(time: Duration) -> String {
     match time.as_secs_f64() {
         s if s < 10.0 => format!("{s:.1} s"),
         s if s < 90.0 => format!("{s:.0} s"),

@@ -6,7 +6,7 @@ use super::chart::Chart;
 use super::judge::{Claim, Verdict};
 
 /// A part of the report.
-pub(super) enum Block {
+pub(crate) enum Block {
     /// The title of a section, with the name by which it is linked.
     Section { id: &'static str, title: &'static str },
     /// A title within a section.
@@ -32,23 +32,23 @@ pub(super) enum Block {
 }
 
 /// A table; its first column holds names.
-pub(super) struct Table {
-    pub(super) caption: String,
-    pub(super) columns: Vec<Column>,
-    pub(super) rows: Vec<Vec<String>>,
+pub(crate) struct Table {
+    pub(crate) caption: String,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) rows: Vec<Vec<String>>,
     /// What is to be known of the figures, below the table.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// A column.
-pub(super) struct Column {
-    pub(super) name: String,
-    pub(super) align: Align,
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) align: Align,
 }
 
 /// Where a cell stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Align {
+pub(crate) enum Align {
     /// Words.
     Left,
     /// Numbers.
@@ -56,19 +56,19 @@ pub(super) enum Align {
 }
 
 impl Column {
-    pub(super) fn words(name: impl Into<String>) -> Column {
+    pub(crate) fn words(name: impl Into<String>) -> Column {
         Column { name: name.into(), align: Align::Left }
     }
 
-    pub(super) fn numbers(name: impl Into<String>) -> Column {
+    pub(crate) fn numbers(name: impl Into<String>) -> Column {
         Column { name: name.into(), align: Align::Right }
     }
 }
 
 /// The whole report.
-pub(super) struct Document {
-    pub(super) title: String,
+pub(crate) struct Document {
+    pub(crate) title: String,
     /// One line below the title.
-    pub(super) subtitle: String,
-    pub(super) blocks: Vec<Block>,
+    pub(crate) subtitle: String,
+    pub(crate) blocks: Vec<Block>,
 }

@@ -15,8 +15,12 @@ const STYLE: &str = include_str!("report.css");
 
 /// The report as a page.
 pub fn html(analysis: &Analysis) -> String {
-    let document = document(analysis);
-    let Document { title, subtitle, blocks } = &document;
+    page(&document(analysis), "stormglass report")
+}
+
+/// A document as a page, below the name of what made it.
+pub(crate) fn page(document: &Document, brand: &str) -> String {
+    let Document { title, subtitle, blocks } = document;
     let (title, subtitle) = (escaped(title), escaped(subtitle));
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -24,7 +28,7 @@ pub fn html(analysis: &Analysis) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <title>{title} - stormglass</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <header>\n<p class=\"brand\">stormglass report</p>\n<h1>{title}</h1>\n<p class=\"machine\">{subtitle}</p>\n\
+         <header>\n<p class=\"brand\">{brand}</p>\n<h1>{title}</h1>\n<p class=\"machine\">{subtitle}</p>\n\
          {}</header>\n<main>\n",
         contents(blocks)
     );

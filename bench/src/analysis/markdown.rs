@@ -11,9 +11,14 @@ use super::judge::Claim;
 
 /// The report as Markdown. Charts are left to the page; their figures stand in the tables.
 pub fn markdown(analysis: &Analysis) -> String {
-    let Document { title, subtitle, blocks } = document(analysis);
-    let mut out = format!("# {}\n\n{}\n", escaped(&title), escaped(&subtitle));
-    for block in &blocks {
+    text(&document(analysis))
+}
+
+/// A document as Markdown.
+pub(crate) fn text(document: &Document) -> String {
+    let Document { title, subtitle, blocks } = document;
+    let mut out = format!("# {}\n\n{}\n", escaped(title), escaped(subtitle));
+    for block in blocks {
         out.push('\n');
         write_block(&mut out, block);
     }

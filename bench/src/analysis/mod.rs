@@ -8,26 +8,26 @@
 //! is written again from its JSON is the same, byte for byte.
 
 mod calendar;
-mod chart;
+pub(crate) mod chart;
 pub mod claims;
 mod compare;
 mod contents;
-mod document;
+pub(crate) mod document;
 mod figures;
-mod html;
+pub(crate) mod html;
 mod judge;
-mod markdown;
+pub(crate) mod markdown;
 mod notices;
 mod paper;
 mod plan;
-mod quiet;
+pub(crate) mod quiet;
 mod record;
 mod results;
 mod svg;
 #[cfg(test)]
 mod synthetic;
 mod winners;
-mod words;
+pub(crate) mod words;
 
 use serde::Serialize;
 

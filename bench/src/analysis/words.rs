@@ -60,7 +60,7 @@ fn round(share: f64) -> f64 {
 }
 
 /// A ratio as a change: `-3.2%`.
-pub(super) fn change(ratio: f64) -> String {
+pub(crate) fn change(ratio: f64) -> String {
     let percent = (ratio - 1.0) * 100.0;
     // What rounds to nothing has no sign.
     if percent.abs() < 0.05 {
@@ -74,7 +74,7 @@ fn plain(value: f64) -> String {
 }
 
 /// About three figures.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         v if v < 0.001 => format!("{value:.1e}"),
@@ -99,17 +99,17 @@ fn grouped(value: f64) -> String {
 }
 
 /// `1 thread`, `4 threads`.
-pub(super) fn threads(n: usize) -> String {
+pub(crate) fn threads(n: usize) -> String {
     count(n, "thread")
 }
 
 /// `1 run`, `4 runs`.
-pub(super) fn count(n: usize, what: &str) -> String {
+pub(crate) fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// `a, b and c`.
-pub(super) fn list(words: &[impl AsRef<str>]) -> String {
+pub(crate) fn list(words: &[impl AsRef<str>]) -> String {
     match words {
         [] => String::new(),
         [one] => one.as_ref().to_owned(),

@@ -23,10 +23,10 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use stormglass_allocator::{Class, Heap, Pool};
+use stormglass_allocator::{Class, Pool};
 
 use super::answer::{Held, distinct};
-use super::{Meter, OwnLine, Trouble, Workload};
+use super::{Blocks, Meter, OwnLine, Source, Trouble, Workload};
 use crate::random::Random;
 use crate::shape::Shape;
 
@@ -56,17 +56,22 @@ impl Workload for Larson {
     }
 
     fn run(&self, pool: &Pool, shape: &Shape, meter: &mut dyn Meter) -> Result<u64, Trouble> {
-        let lanes = set_up(pool, shape)?;
-        let stop = OwnLine(AtomicBool::new(false));
-        meter.start();
-        let finished = thread::scope(|scope| work(scope, pool, shape, &stop.0, lanes));
-        meter.stop();
-        let lanes = finished?;
-        check(&lanes)?;
-        let operations = lanes.iter().map(|lane| lane.allocations).sum();
-        give_back(pool, lanes)?;
-        Ok(operations)
+        run(pool, shape, meter)
     }
+}
+
+/// larson on any source of blocks; see [`Workload::run`].
+pub(crate) fn run<S: Source>(source: &S, shape: &Shape, meter: &mut dyn Meter) -> Result<u64, Trouble> {
+    let lanes = set_up(source, shape)?;
+    let stop = OwnLine(AtomicBool::new(false));
+    meter.start();
+    let finished = thread::scope(|scope| work(scope, source, shape, &stop.0, lanes));
+    meter.stop();
+    let lanes = finished?;
+    check(&lanes)?;
+    let operations = lanes.iter().map(|lane| lane.allocations).sum();
+    give_back(source, lanes)?;
+    Ok(operations)
 }
 
 /// One thread's blocks and what belongs to them, handed from thread to thread. Aligned so that two lanes never share
@@ -86,8 +91,8 @@ fn size(random: &mut Random, shape: &Shape) -> usize {
     }
 }
 
-fn allocate(heap: &mut Heap<'_>, size: usize) -> Result<Held, Trouble> {
-    let address = heap.alloc(size).ok_or(Trouble::Memory { size })?;
+fn allocate(blocks: &mut impl Blocks, size: usize) -> Result<Held, Trouble> {
+    let address = blocks.alloc(size).ok_or(Trouble::Memory { size })?;
     Ok(Held { address, size })
 }
 
@@ -108,8 +113,8 @@ fn write_stamp(block: &Held, index: usize) {
 }
 
 /// Untimed: the main thread's blocks, mixed so that neighbours in memory are not neighbours in a lane.
-fn set_up(pool: &Pool, shape: &Shape) -> Result<Vec<Lane>, Trouble> {
-    let mut heap = pool.heap().map_err(Trouble::Heap)?;
+fn set_up(source: &impl Source, shape: &Shape) -> Result<Vec<Lane>, Trouble> {
+    let mut heap = source.blocks()?;
     let mut random = Random::new(shape.seed, 0);
     let total = shape.threads * shape.chunks;
     let mut blocks = Vec::with_capacity(total);
@@ -136,8 +141,8 @@ fn set_up(pool: &Pool, shape: &Shape) -> Result<Vec<Lane>, Trouble> {
 
 /// Frees a block, then allocates the one that takes its place.
 #[inline]
-fn replace(heap: &mut Heap<'_>, block: &mut Held, size: usize) -> Result<(), Trouble> {
-    // SAFETY: the block is of this pool and `block` is its only handle. If the allocation fails, the handle is stale,
+fn replace(heap: &mut impl Blocks, block: &mut Held, size: usize) -> Result<(), Trouble> {
+    // SAFETY: the block is of this source and `block` is its only handle. If the allocation fails, the handle is stale,
     // but then the whole run is given up and no lane is used again.
     unsafe { heap.free(block.address) };
     *block = allocate(heap, size)?;
@@ -152,15 +157,15 @@ enum Event<'scope> {
 }
 
 /// What a thread needs to work and to start its successor.
-struct Relay<'scope, 'env> {
+struct Relay<'scope, 'env, S> {
     scope: &'scope Scope<'scope, 'env>,
-    pool: &'env Pool,
+    source: &'env S,
     shape: &'env Shape,
     stop: &'env AtomicBool,
     post: Sender<Event<'scope>>,
 }
 
-impl Relay<'_, '_> {
+impl<S: Source> Relay<'_, '_, S> {
     /// Starts a thread on `lane`. The main thread joins it.
     fn start(self, lane: Lane) {
         let post = self.post.clone();
@@ -175,10 +180,10 @@ impl Relay<'_, '_> {
 
     /// A thread's life.
     fn live(self, mut lane: Lane) {
-        let mut heap = match self.pool.heap() {
+        let mut heap = match self.source.blocks() {
             Ok(heap) => heap,
-            Err(error) => {
-                let _ = self.post.send(Event::Failed(Trouble::Heap(error)));
+            Err(trouble) => {
+                let _ = self.post.send(Event::Failed(trouble));
                 return;
             }
         };
@@ -204,7 +209,12 @@ enum Life {
 }
 
 /// The timed loop.
-fn exercise(heap: &mut Heap<'_>, lane: &mut Lane, shape: &Shape, stop: &AtomicBool) -> Result<Life, Trouble> {
+fn exercise(
+    heap: &mut impl Blocks,
+    lane: &mut Lane,
+    shape: &Shape,
+    stop: &AtomicBool,
+) -> Result<Life, Trouble> {
     let chunks = lane.blocks.len() as u32;
     let mut left = shape.life();
     // Relaxed: the flag publishes no memory, and a thread may see it a little late.
@@ -224,9 +234,9 @@ fn exercise(heap: &mut Heap<'_>, lane: &mut Lane, shape: &Shape, stop: &AtomicBo
 }
 
 /// Timed: starts the first threads, joins those that exit, and ends the work after `shape.seconds`.
-fn work<'scope, 'env>(
+fn work<'scope, 'env, S: Source>(
     scope: &'scope Scope<'scope, 'env>,
-    pool: &'env Pool,
+    source: &'env S,
     shape: &'env Shape,
     stop: &'env AtomicBool,
     lanes: Vec<Lane>,
@@ -234,7 +244,7 @@ fn work<'scope, 'env>(
     let (post, events) = mpsc::channel();
     let deadline = Instant::now() + Duration::from_secs_f64(shape.seconds);
     for lane in lanes {
-        Relay { scope, pool, shape, stop, post: post.clone() }.start(lane);
+        Relay { scope, source, shape, stop, post: post.clone() }.start(lane);
     }
     // From here on only threads hold senders: when the last has ended, the channel ends.
     drop(post);
@@ -292,10 +302,10 @@ fn check(lanes: &[Lane]) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn give_back(pool: &Pool, lanes: Vec<Lane>) -> Result<(), Trouble> {
-    let mut heap = pool.heap().map_err(Trouble::Heap)?;
+fn give_back(source: &impl Source, lanes: Vec<Lane>) -> Result<(), Trouble> {
+    let mut heap = source.blocks()?;
     for block in lanes.into_iter().flat_map(|lane| lane.blocks) {
-        // SAFETY: the block is of this pool, and its only handle ends here.
+        // SAFETY: the block is of this source, and its only handle ends here.
         unsafe { heap.free(block.address) };
     }
     Ok(())

@@ -4,14 +4,17 @@
 //! neither set-up nor check is timed. A wrong answer is an error, never a fast result.
 
 mod answer;
-mod larson;
+pub(crate) mod larson;
 pub(crate) mod reach;
+mod source;
 mod storm;
 
 use std::fmt;
 use std::io;
 
 use stormglass_allocator::{Class, Pool, PoolError};
+
+pub(crate) use source::{Blocks, Source};
 
 use crate::shape::Shape;
 
@@ -90,6 +93,8 @@ pub enum Trouble {
     Heap(PoolError),
     /// A thread could not be started.
     Thread(io::Error),
+    /// A process that a workload is made of failed: why.
+    Process(String),
     /// A thread ended in a panic.
     Panic,
     /// The allocator's answer was wrong: what, in a sentence.
@@ -108,6 +113,7 @@ impl fmt::Display for Trouble {
             Trouble::Thread(error) => {
                 write!(f, "a thread could not be started ({error}): take fewer threads")
             }
+            Trouble::Process(why) => write!(f, "a short process failed: {why}"),
             Trouble::Panic => f.write_str("a thread of the workload panicked; this is a bug"),
             Trouble::Answer(what) => write!(f, "the allocator's answer was wrong: {what}"),
         }
@@ -120,7 +126,7 @@ impl std::error::Error for Trouble {}
 /// processors fetch lines in pairs.
 #[repr(align(128))]
 #[derive(Debug)]
-struct OwnLine<T>(T);
+pub(crate) struct OwnLine<T>(pub(crate) T);
 
 #[cfg(test)]
 mod tests {

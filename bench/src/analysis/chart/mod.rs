@@ -9,18 +9,18 @@ mod dots;
 mod panels;
 mod strip;
 
-pub(super) use dots::{changes, failures};
-pub(super) use panels::{retries, throughputs};
-pub(super) use strip::strip;
+pub(crate) use dots::{changes, failures};
+pub(crate) use panels::{retries, throughputs};
+pub(crate) use strip::strip;
 
 /// A drawing.
-pub(super) struct Chart {
+pub(crate) struct Chart {
     /// What it is called, above it.
-    pub(super) title: String,
+    pub(crate) title: String,
     /// What it shows, for whoever cannot see it.
-    pub(super) description: String,
+    pub(crate) description: String,
     /// The drawing itself.
-    pub(super) svg: String,
+    pub(crate) svg: String,
     /// Whether it is one of many small ones.
-    pub(super) small: bool,
+    pub(crate) small: bool,
 }

@@ -42,6 +42,7 @@ fn throughput(tables: &[&Table], designs: &[&str], own: &str, most: f64) -> Char
         let row = |t: &&Table| t.rows.iter().find(|r| r.design == design).map(|r| r.median_ops_per_second);
         tables.iter().enumerate().filter_map(|(i, t)| Some((x(i), y(row(t)?)))).collect()
     };
+    let baseline = tables.first().map_or("", |t| t.baseline.as_str());
     let mut svg = Svg::new(WIDTH, HEIGHT);
     for share in [0.0, 0.5, 1.0] {
         let at = y(most * share);
@@ -54,11 +55,11 @@ fn throughput(tables: &[&Table], designs: &[&str], own: &str, most: f64) -> Char
         svg.text("tick", (x(i), Y.1 + 13.0), Anchor::Middle, &table.threads.to_string());
     }
     svg.text("unit", (f64::midpoint(X.0, X.1), Y.1 + 26.0), Anchor::Middle, "threads");
-    for design in designs.iter().filter(|d| **d != own && **d != "mutex") {
+    for design in designs.iter().filter(|d| **d != own && **d != baseline) {
         svg.path("other", &line(design));
     }
-    if own != "mutex" {
-        svg.path("base", &line("mutex"));
+    if own != baseline {
+        svg.path("base", &line(baseline));
     }
     svg.path("line own", &line(own));
     for point in line(own) {
