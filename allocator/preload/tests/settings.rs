@@ -24,7 +24,6 @@ fn every_design_survives_forks() {
 }
 
 #[test]
-#[ignore = "STORMGLASS_STRATEGY is not read yet"]
 fn an_unknown_design_is_said_in_one_line_and_the_program_runs() {
     let program = Program::c("examples/watch.c");
     let output = program.under().env("STORMGLASS_STRATEGY", "pages").output().expect("it starts");
