@@ -35,6 +35,7 @@ export class Store {
   /** Whether a design is on trial now. */
   racing = false;
   leftOut = 0;
+  seriesLeftOut = 0;
   report = null;
 
   /** Takes only the points of a frame in: what the reader looks at while paused stays, yet no line gets a hole. */
@@ -51,6 +52,7 @@ export class Store {
     this.time = frame.time;
     this.report = frame.results ?? this.report;
     this.leftOut = frame.left_out ?? 0;
+    this.seriesLeftOut = frame.series_left_out ?? 0;
     this.anyLive = frame.processes.some((process) => process.live);
     this.racing = frame.processes.some((process) => process.live && !process.general);
     this.points(frame);

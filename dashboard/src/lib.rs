@@ -5,20 +5,24 @@
 //! killed is shown like any other.
 
 mod assets;
+mod connection;
 mod discovery;
 mod error;
+mod everyone;
 mod exposition;
+mod exposure;
 mod frame;
 mod general;
 mod grid;
 mod history;
-mod listener;
 mod observer;
+mod recent;
 mod results;
 mod retired;
 mod round;
 mod routes;
 mod security;
+mod server;
 mod sidecar;
 mod source;
 mod stream;
@@ -26,5 +30,7 @@ mod stream;
 mod synthetic;
 
 pub use error::ServeError;
+pub use exposition::Grouping;
+pub use exposure::{Exposure, Token};
 pub use results::Results;
 pub use sidecar::{Config, Sidecar};

@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use stormglass_telemetry::{Liveness, Snapshot, clock};
 
+use crate::exposition::OwnCounts;
 use crate::frame::{Body, Epoch, Frame, INTERVAL, Now, ProcessFrame, ProcessId, Spans};
 use crate::history::{History, PROCESSES};
 use crate::results::Results;
@@ -30,6 +32,8 @@ struct Track {
 pub(crate) struct Observer {
     source: SharedSource,
     results: Results,
+    /// What the scrapes beside it count.
+    scrapes: Arc<OwnCounts>,
     epoch: Epoch,
     tracks: BTreeMap<ProcessId, Track>,
     pub(crate) history: History,
@@ -41,10 +45,16 @@ impl Observer {
         Observer {
             source,
             results,
+            scrapes: Arc::default(),
             epoch: Epoch::of(unix_ms, clock::monotonic()),
             tracks: BTreeMap::new(),
             history: History::default(),
         }
+    }
+
+    /// With the scrapes of an exposition, whose losses its frames tell of.
+    pub(crate) fn beside(self, scrapes: Arc<OwnCounts>) -> Observer {
+        Observer { scrapes, ..self }
     }
 
     /// Reads every process now, and says what is to be shown.
@@ -72,7 +82,9 @@ impl Observer {
             self.tracks.insert(id, track);
         }
         let results = self.results.latest();
-        Frame { time: now.unix_ms, processes, left_out, results }
+        // Relaxed: a statistic.
+        let series_left_out = self.scrapes.left_out.load(Ordering::Relaxed);
+        Frame { time: now.unix_ms, processes, left_out, series_left_out, results }
     }
 }
 

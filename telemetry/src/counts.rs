@@ -262,7 +262,7 @@ impl Counts {
     /// adds those metrics that both have, with the same labels, and brings those that are new here; one that means something
     /// else by a name is left out of that name.
     pub fn add(&mut self, other: &Counts) {
-        if self.schema == other.schema {
+        if Arc::ptr_eq(&self.schema, &other.schema) || self.schema == other.schema {
             for (total, value) in self.values.iter_mut().zip(&other.values) {
                 *total = total.saturating_add(*value);
             }
