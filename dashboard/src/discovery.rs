@@ -134,7 +134,9 @@ impl Discovery {
         while let Some(path) = self.dead.front() {
             let due = match self.entries.get(path).map(|entry| &entry.state) {
                 Some(State::Dead(_, since)) => {
-                    self.dead.len() > DEAD || now.duration_since(*since) >= self.keep_dead
+                    // Whoever removes segments sees the end of those that are removed.
+                    let over = !self.reaps && now.duration_since(*since) >= self.keep_dead;
+                    over || self.dead.len() > DEAD
                 }
                 // Gone with its file.
                 _ => {
@@ -193,7 +195,7 @@ impl Discovery {
             gone.extend(other);
             let entry = same.unwrap_or_else(|| Entry {
                 inode,
-                state: State::Refused { times: 0, next_try: Instant::now(), last: None },
+                state: State::Refused { times: 0, next_try: now, last: None },
             });
             self.entries.insert(path, entry);
         }
