@@ -118,6 +118,7 @@ impl Exposition {
         own.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
         own.scrapes.fetch_add(1, Ordering::Relaxed);
         own.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        tracing::debug!(?format, gzip, bytes = body.len(), took = ?start.elapsed(), "answered a scrape");
         Ok(body)
     }
 

@@ -86,8 +86,13 @@ impl Sidecar {
         if config.all_users && !stormglass_telemetry::is_root() {
             return Err(ServeError::NotRoot);
         }
-        if !config.listen.ip().to_canonical().is_loopback() && !config.exposure.exposed {
-            return Err(ServeError::Exposed { address: config.listen });
+        if !config.listen.ip().to_canonical().is_loopback() {
+            if !config.exposure.exposed {
+                return Err(ServeError::Exposed { address: config.listen });
+            }
+            if config.exposure.token.is_none() {
+                tracing::warn!("whoever can reach {} can read it: --token-file asks for a token", config.listen);
+            }
         }
         let tls = config.exposure.tls.as_ref().map(exposure::acceptor).transpose()?;
         let failed = |source| ServeError::Listen { address: config.listen, source };

@@ -11,7 +11,7 @@
 use core::mem::take;
 
 /// Every so many readings all is read.
-const FULL_EVERY: u32 = 8;
+const FULL_EVERY: u32 = 16;
 
 /// A slot's own lines, in short. Counters only rise, so that their sum stands still only if all do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,7 +118,7 @@ mod tests {
         let (mut slots, mut quiet) = (Slots::of(10), Quiet::new(3));
         (0..10).for_each(|slot| slots.count(slot));
         let mut least = usize::MAX;
-        for round in 1..50 {
+        for round in 1..100 {
             slots.count(7);
             assert_eq!(slots.sum(&mut quiet, false), 10 + round, "exact, whatever was read");
             least = least.min(slots.read);
