@@ -49,8 +49,10 @@ pub(crate) async fn bind(args: &ServeArgs) -> Result<Sidecar, Failure> {
         ..Config::of(Directory::from_env())
     };
     Sidecar::bind(config).await.map_err(|error| match error {
-        ServeError::Exposed { .. } | ServeError::NotRoot | ServeError::Secret { .. } => Failure::impossible(error),
-        other => Failure::failed(other),
+        ServeError::Exposed { .. } | ServeError::NotRoot | ServeError::Secret { .. } => {
+            Failure::impossible(error)
+        }
+        other @ ServeError::Listen { .. } => Failure::failed(other),
     })
 }
 

@@ -132,18 +132,14 @@ impl Discovery {
     /// Lets go of the dead that are not to be shown any more.
     fn bury(&mut self, now: Instant) {
         while let Some(path) = self.dead.front() {
-            let due = match self.entries.get(path).map(|entry| &entry.state) {
-                Some(State::Dead(_, since)) => {
-                    // Whoever removes segments sees the end of those that are removed.
-                    let over = !self.reaps && now.duration_since(*since) >= self.keep_dead;
-                    over || self.dead.len() > DEAD
-                }
+            let Some(State::Dead(_, since)) = self.entries.get(path).map(|entry| &entry.state) else {
                 // Gone with its file.
-                _ => {
-                    self.dead.pop_front();
-                    continue;
-                }
+                self.dead.pop_front();
+                continue;
             };
+            // Whoever removes segments sees the end of those that are removed.
+            let over = !self.reaps && now.duration_since(*since) >= self.keep_dead;
+            let due = over || self.dead.len() > DEAD;
             if !due {
                 return;
             }
@@ -510,7 +506,11 @@ mod tests {
         assert_eq!(sum(&mut discovery), (DEAD, many as u64));
         assert_eq!(sum(&mut discovery), (DEAD, many as u64), "and again, from what is remembered");
         count(&directory);
-        assert_eq!(sum(&mut discovery), (DEAD, many as u64 + 1), "the newest has taken the oldest one's place");
+        assert_eq!(
+            sum(&mut discovery),
+            (DEAD, many as u64 + 1),
+            "the newest has taken the oldest one's place"
+        );
         fs::remove_dir_all(directory.path()).expect("ours");
         assert_eq!(sum(&mut discovery), (0, many as u64 + 1));
     }

@@ -96,7 +96,11 @@ mod tests {
     /// Two directories of this user stand for those of two.
     fn two() -> Vec<Directory> {
         let place = PLACE.get().expect("set");
-        ["one", "two"].map(|name| Directory::at(place.join(name))).into_iter().filter(|d| d.path().exists()).collect()
+        ["one", "two"]
+            .map(|name| Directory::at(place.join(name)))
+            .into_iter()
+            .filter(|d| d.path().exists())
+            .collect()
     }
 
     #[test]

@@ -160,7 +160,9 @@ fn encode(families: &[MetricFamily], format: Format) -> Result<Vec<u8>, String> 
     match format {
         Format::Text => TextEncoder::new().encode(families, &mut out).map_err(|e| e.to_string())?,
         Format::Protobuf => ProtobufEncoder::new().encode(families, &mut out).map_err(|e| e.to_string())?,
-        Format::OpenMetrics => return openmetrics::encode(families).map(String::into_bytes).map_err(|e| e.to_string()),
+        Format::OpenMetrics => {
+            return openmetrics::encode(families).map(String::into_bytes).map_err(|e| e.to_string());
+        }
     }
     Ok(out)
 }

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{self, ServerConfig};
+use tokio_rustls::rustls::{self, ConfigBuilder, ServerConfig};
 
 use crate::error::ServeError;
 
@@ -49,7 +49,8 @@ impl Token {
     /// If it cannot be read, or holds no token.
     pub fn read(path: &Path) -> Result<Token, ServeError> {
         let refuse = |why: String| ServeError::Secret { path: path.to_owned(), why };
-        let text = std::fs::read_to_string(path).map_err(|error| refuse(format!("cannot be read ({error})")))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| refuse(format!("cannot be read ({error})")))?;
         let token = text.lines().next().unwrap_or_default().trim();
         if token.len() < SHORTEST || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(refuse(format!(
@@ -94,7 +95,7 @@ pub(crate) fn acceptor((certificate, key): &(PathBuf, PathBuf)) -> Result<TlsAcc
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| refuse(key, &error))?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map(|builder| builder.with_no_client_auth())
+        .map(ConfigBuilder::<ServerConfig, _>::with_no_client_auth)
         .and_then(|builder| builder.with_single_cert(chain, secret))
         .map_err(|error: rustls::Error| refuse(certificate, &error))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
@@ -119,7 +120,9 @@ mod tests {
             assert!(said.contains("holds no token") && said.contains("openssl rand"), "{said}");
             assert!(bad.len() < 3 || !said.contains(bad), "a secret is not said");
         }
-        assert!(Token::read(Path::new("/nowhere")).expect_err("no file").to_string().contains("cannot be read"));
+        assert!(
+            Token::read(Path::new("/nowhere")).expect_err("no file").to_string().contains("cannot be read")
+        );
     }
 
     #[test]

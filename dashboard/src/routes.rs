@@ -60,7 +60,8 @@ async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     let gzip = takes_gzip(said(&headers, header::ACCEPT_ENCODING).as_deref());
     match shared.scrapes.or((format, gzip), || shared.exposition.render(format, gzip).map(Bytes::from)) {
         Ok(body) => {
-            let kind = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept, accept-encoding")];
+            let kind =
+                [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept, accept-encoding")];
             let mut response = (kind, body).into_response();
             if gzip {
                 response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -78,7 +79,9 @@ fn said(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 }
 
 async fn snapshot(State(shared): State<Shared>) -> Response {
-    let made = shared.snapshots.or((), || serde_json::to_vec(&with(&shared.observer, Observer::observe)).map(Bytes::from));
+    let made = shared
+        .snapshots
+        .or((), || serde_json::to_vec(&with(&shared.observer, Observer::observe)).map(Bytes::from));
     answer(made)
 }
 
@@ -171,7 +174,8 @@ mod tests {
 
     /// Asks with these headers.
     async fn with_headers(app: Router, path: &str, headers: &[(&str, &str)]) -> Response {
-        let request = headers.iter().fold(Request::builder().uri(path), |r, (name, value)| r.header(*name, *value));
+        let request =
+            headers.iter().fold(Request::builder().uri(path), |r, (name, value)| r.header(*name, *value));
         let request = request.header(header::HOST, "localhost").body(Body::empty()).expect("a request");
         app.oneshot(request).await.expect("infallible")
     }
@@ -191,7 +195,10 @@ mod tests {
         let response = with_headers(app(None), "/metrics", &two).await;
         assert!(response.headers().get("content-encoding").is_none());
         let kind = response.headers().get("content-type").expect("a type");
-        assert!(kind.to_str().expect("text").starts_with("application/openmetrics-text"), "all headers count");
+        assert!(
+            kind.to_str().expect("text").starts_with("application/openmetrics-text"),
+            "all headers count"
+        );
     }
 
     #[tokio::test]
@@ -207,7 +214,8 @@ mod tests {
             assert!(response.headers().contains_key("content-security-policy"));
             response.status()
         };
-        for path in ["/", "/metrics", "/api/snapshot", "/api/history", "/api/stream", "/nowhere", "/healthz/"] {
+        for path in ["/", "/metrics", "/api/snapshot", "/api/history", "/api/stream", "/nowhere", "/healthz/"]
+        {
             assert_eq!(status(path, "Bearer nonsense").await, StatusCode::UNAUTHORIZED, "{path}");
             assert_ne!(status(path, "Bearer 0123456789abcdef").await, StatusCode::UNAUTHORIZED, "{path}");
         }
@@ -220,14 +228,20 @@ mod tests {
             let status = with_headers(app(None), "/metrics", &[("origin", own)]).await.status();
             assert_eq!(status, StatusCode::OK, "{own}");
         }
-        for foreign in ["null", "", "http://evil.example", "file://localhost", "http://localhost.evil.example"] {
+        for foreign in
+            ["null", "", "http://evil.example", "file://localhost", "http://localhost.evil.example"]
+        {
             let status = with_headers(app(None), "/metrics", &[("origin", foreign)]).await.status();
             assert_eq!(status, StatusCode::FORBIDDEN, "{foreign}");
         }
         let two = [("origin", "http://localhost"), ("origin", "http://evil.example")];
         assert_eq!(with_headers(app(None), "/metrics", &two).await.status(), StatusCode::FORBIDDEN);
         let two = [("host", "evil.example")];
-        assert_eq!(with_headers(app(None), "/metrics", &two).await.status(), StatusCode::BAD_REQUEST, "two hosts");
+        assert_eq!(
+            with_headers(app(None), "/metrics", &two).await.status(),
+            StatusCode::BAD_REQUEST,
+            "two hosts"
+        );
     }
 
     #[tokio::test]

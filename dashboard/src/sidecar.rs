@@ -91,7 +91,10 @@ impl Sidecar {
                 return Err(ServeError::Exposed { address: config.listen });
             }
             if config.exposure.token.is_none() {
-                tracing::warn!("whoever can reach {} can read it: --token-file asks for a token", config.listen);
+                tracing::warn!(
+                    "whoever can reach {} can read it: --token-file asks for a token",
+                    config.listen
+                );
             }
         }
         let tls = config.exposure.tls.as_ref().map(exposure::acceptor).transpose()?;

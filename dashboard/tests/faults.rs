@@ -23,7 +23,8 @@ fn writer() {
     if std::env::var_os(ROLE).is_none() {
         return;
     }
-    let writer = Writer::create(&Directory::from_env(), &Identity { strategy: "mutex", ..Identity::default() });
+    let writer =
+        Writer::create(&Directory::from_env(), &Identity { strategy: "mutex", ..Identity::default() });
     let writer = writer.expect("a segment");
     let slot = writer.claim().expect("a slot");
     loop {
@@ -67,7 +68,8 @@ fn end(mut child: Child) {
 
 /// A number that is hardly the same twice.
 fn some(below: u64) -> u64 {
-    let nanoseconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    let nanoseconds =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
     nanoseconds as u64 / 1000 % below
 }
 
@@ -118,7 +120,8 @@ fn writers_that_are_killed_at_random_keep_their_counts_and_totals_never_fall() {
 fn a_sidecar_that_is_killed_at_random_harms_nobody_and_the_next_one_goes_on() {
     let place = tempfile::tempdir().expect("a directory");
     let directory = Directory::at(place.path().join("segments"));
-    let writer = Writer::create(&directory, &Identity { strategy: "mutex", ..Identity::default() }).expect("a segment");
+    let writer = Writer::create(&directory, &Identity { strategy: "mutex", ..Identity::default() })
+        .expect("a segment");
     let slot = writer.claim().expect("a slot");
     let mut counted = 0;
     for _ in 0..10 {
@@ -135,7 +138,8 @@ fn a_sidecar_that_is_killed_at_random_harms_nobody_and_the_next_one_goes_on() {
             counted += 1;
             let mut stream = TcpStream::connect(address).expect("it listens");
             stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-            write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+            write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                .expect("sent");
             let mut text = String::new();
             stream.read_to_string(&mut text).expect("an answer");
             let shown = sum(&text, "stormglass_refills_total");

@@ -14,7 +14,8 @@ use stormglass_telemetry::{Directory, Identity, Writer};
 fn scene() -> (tempfile::TempDir, Writer, Running) {
     let place = tempfile::tempdir().expect("a directory");
     let directory = Directory::at(place.path().join("segments"));
-    let writer = Writer::create(&directory, &Identity { strategy: "mutex", ..Identity::default() }).expect("a segment");
+    let writer = Writer::create(&directory, &Identity { strategy: "mutex", ..Identity::default() })
+        .expect("a segment");
     writer.claim().expect("a slot").shard(3, 3).refills.add(1);
     let running = Running::of(&directory);
     (place, writer, running)
@@ -80,7 +81,11 @@ fn a_thousand_connections_that_say_nothing_keep_nobody_out() {
 #[test]
 fn half_closed_connections_end() {
     let (_place, _writer, running) = scene();
-    for said in ["", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
+    for said in [
+        "",
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ] {
         let mut stream = running.connect();
         stream.write_all(said.as_bytes()).expect("sent");
         stream.shutdown(Shutdown::Write).expect("half closed");
@@ -105,7 +110,10 @@ fn heads_without_end_are_refused() {
         long(format!("{}: y", "x".repeat(1 << 17))),
     ] {
         // Either a refusal or, where its own bytes were still under way, none at all; never an answer.
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 400"), "{answer}");
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 400"),
+            "{answer}"
+        );
     }
     let mut stream = running.connect();
     stream.write_all(&[0; 1000]).expect("sent");
@@ -140,7 +148,9 @@ fn who_never_reads_delays_nobody() {
 fn a_body_that_is_announced_and_never_comes_is_not_waited_for() {
     let (_place, _writer, running) = scene();
     let mut stream = running.connect();
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n").expect("sent");
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")
+        .expect("sent");
     let answer = until_the_end(stream);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     running.scrape();

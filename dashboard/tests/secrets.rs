@@ -64,11 +64,15 @@ fn no_answer_holds_a_secret_of_a_process() {
 
     let mut answers: Vec<Vec<u8>> =
         ["/metrics", "/api/snapshot", "/api/history", "/"].map(|path| running.ask(path, "")).into();
-    for accept in ["application/openmetrics-text", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"] {
+    for accept in [
+        "application/openmetrics-text",
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+    ] {
         answers.push(running.ask("/metrics", &format!("Accept: {accept}\r\n")));
     }
     let mut stream = running.connect();
-    std::io::Write::write_all(&mut stream, b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    std::io::Write::write_all(&mut stream, b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .expect("sent");
     let mut frames = vec![0; 8 << 10];
     stream.read_exact(&mut frames).expect("frames");
     answers.push(frames);

@@ -48,7 +48,8 @@ fn who_knows_the_token_is_answered_over_tls_and_nobody_else() {
             let stream = tokio::net::TcpStream::connect(running.address).await.expect("it listens");
             let name = ServerName::try_from("localhost").expect("a name");
             let mut stream = connector.connect(name, stream).await.expect("the certificate is good");
-            let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{said}Connection: close\r\n\r\n");
+            let request =
+                format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{said}Connection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await.expect("sent");
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.expect("an answer, and a good end");

@@ -178,7 +178,8 @@ impl Reaper {
     /// a minute after its file's last change.
     pub fn reap(&self, dead_for: Duration) -> usize {
         let paths = self.directory.scan().unwrap_or_default();
-        let due = paths.iter().filter(|path| symlink_metadata(path).is_ok_and(|meta| is_due(&meta, dead_for)));
+        let due =
+            paths.iter().filter(|path| symlink_metadata(path).is_ok_and(|meta| is_due(&meta, dead_for)));
         let dead = due.filter(|path| match self.directory.open(path) {
             Ok(segment) => {
                 segment.liveness() == Liveness::Dead && segment.dead_for().is_some_and(|age| age >= dead_for)
@@ -213,7 +214,15 @@ mod tests {
     #[test]
     fn the_directories_of_users_are_those_with_a_number() {
         let place = tempfile::tempdir().expect("a directory");
-        for name in ["stormglass-0", "stormglass-1000", "stormglass-", "stormglass-x", "stormglass-e2e.1", "stormglass-4294967295", "other-1"] {
+        for name in [
+            "stormglass-0",
+            "stormglass-1000",
+            "stormglass-",
+            "stormglass-x",
+            "stormglass-e2e.1",
+            "stormglass-4294967295",
+            "other-1",
+        ] {
             std::fs::create_dir(place.path().join(name)).expect("made");
         }
         let owners: Vec<u32> =
@@ -233,7 +242,12 @@ mod tests {
         assert!(matches!(refused.problem, Problem::NotOurs(_)), "{refused}");
         assert_eq!(theirs.stamp(), None);
         // Nor is a file of this user one of theirs.
-        let writer = crate::Writer::<7, 8>::create_general(&Directory::at(&path), &crate::Identity::default(), &[1, 2, 3, 4, 5, 6, 7]).expect("a segment");
+        let writer = crate::Writer::<7, 8>::create_general(
+            &Directory::at(&path),
+            &crate::Identity::default(),
+            &[1, 2, 3, 4, 5, 6, 7],
+        )
+        .expect("a segment");
         let refused = theirs.open(writer.path().expect("a path")).expect_err("refused");
         assert!(matches!(refused.problem, Problem::NotOurs(_)), "{refused}");
     }

@@ -44,9 +44,10 @@ impl Counts {
                 })
                 .collect();
             other.each(theirs, |at, values| {
-                let index = at.iter().zip(&places).zip(&family.labels).try_fold(0, |index, ((&at, places), &l)| {
-                    Some(index * ours.labels[l].values.len() + places[at]?)
-                });
+                let index =
+                    at.iter().zip(&places).zip(&family.labels).try_fold(0, |index, ((&at, places), &l)| {
+                        Some(index * ours.labels[l].values.len() + places[at]?)
+                    });
                 let Some(index) = index else { return };
                 let start = family.start + index * family.width;
                 for (total, value) in self.values[start..start + family.width].iter_mut().zip(values) {
@@ -83,8 +84,11 @@ fn union(one: &Schema, other: &Schema) -> Schema {
     }
     let mut families: Vec<Family> = Vec::new();
     let mut len = 0;
-    for (schema, family) in
-        one.families.iter().map(|family| (one, family)).chain(other.families.iter().map(|family| (other, family)))
+    for (schema, family) in one
+        .families
+        .iter()
+        .map(|family| (one, family))
+        .chain(other.families.iter().map(|family| (other, family)))
     {
         if families.len() >= MAX_FAMILIES || families.iter().any(|own| own.name == family.name) {
             continue;
@@ -116,12 +120,14 @@ mod tests {
     #[test]
     fn shapes_are_added_by_their_labels_in_either_order() {
         let (small, large) = (of(&[16, 2048], 1, 1), of(&[2048, 4096], 2, 10));
-        for (first, second, classes) in [(&small, &large, ["16", "2048", "4096"]), (&large, &small, ["2048", "4096", "16"])]
+        for (first, second, classes) in
+            [(&small, &large, ["16", "2048", "4096"]), (&large, &small, ["2048", "4096", "16"])]
         {
             let mut sum = first.clone();
             sum.unite(second);
             sum.unite(second);
-            let twice = |counts: &Counts, value: u64| if std::ptr::eq(counts, second) { 2 * value } else { value };
+            let twice =
+                |counts: &Counts, value: u64| if std::ptr::eq(counts, second) { 2 * value } else { value };
             assert_eq!(sum.schema.label_values(Label::Class), classes);
             let hits = sum.by(Metric::RingHits, Label::Class).expect("counted");
             let at = |class: &str| hits[classes.iter().position(|c| *c == class).expect("a class")];

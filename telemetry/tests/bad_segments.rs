@@ -211,7 +211,10 @@ fn a_segment_that_is_cut_off_and_mended_while_it_is_read_is_an_error_or_right() 
                     good += 1;
                 }
                 Err(error) => {
-                    assert!(matches!(error.problem, Problem::Truncated { .. } | Problem::Malformed(_)), "{error}");
+                    assert!(
+                        matches!(error.problem, Problem::Truncated { .. } | Problem::Malformed(_)),
+                        "{error}"
+                    );
                     cut += 1;
                 }
             }

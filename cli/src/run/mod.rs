@@ -97,7 +97,12 @@ fn cannot_start(name: &str, error: &io::Error) -> Failure {
 /// Listens where the user says, or where there is room.
 async fn bind(args: &RunArgs, directory: &Directory) -> Result<Sidecar, Failure> {
     let (listen, exposure) = (args.listen, args.exposure.exposure()?);
-    let at = |listen| Config { listen, keep_dead: KEEP_DEAD, exposure: exposure.clone(), ..Config::of(directory.clone()) };
+    let at = |listen| Config {
+        listen,
+        keep_dead: KEEP_DEAD,
+        exposure: exposure.clone(),
+        ..Config::of(directory.clone())
+    };
     let sidecar = match Sidecar::bind(at(listen.unwrap_or(ADDRESS))).await {
         Err(ServeError::Listen { source, .. })
             if listen.is_none() && source.kind() == io::ErrorKind::AddrInUse =>

@@ -72,7 +72,12 @@ mod tests {
     use super::*;
 
     fn group(command: &str) -> Group {
-        Group { command: command.to_owned(), strategy: String::new(), workload: String::new(), injected: None }
+        Group {
+            command: command.to_owned(),
+            strategy: String::new(),
+            workload: String::new(),
+            injected: None,
+        }
     }
 
     #[test]

@@ -36,15 +36,21 @@ impl Format {
         let liked = |format: Format| {
             let of = |(at, range): (usize, &Range<'_>)| Some((range.fits(format)?, at, range.quality));
             // The most specific range counts, whatever the quality of the others.
-            let best = ranges.iter().enumerate().filter_map(of).max_by_key(|(specific, at, _)| {
-                (*specific, core::cmp::Reverse(*at))
-            });
+            let best = ranges
+                .iter()
+                .enumerate()
+                .filter_map(of)
+                .max_by_key(|(specific, at, _)| (*specific, core::cmp::Reverse(*at)));
             best.map(|(_, at, quality)| (quality, at)).filter(|(quality, _)| *quality > 0)
         };
         let all = Format::ALL.into_iter().filter_map(|format| Some((format, liked(format)?)));
         let first = all.reduce(|best, next| {
             let ((quality, at), (next_quality, next_at)) = (best.1, next.1);
-            if (next_quality, core::cmp::Reverse(next_at)) > (quality, core::cmp::Reverse(at)) { next } else { best }
+            if (next_quality, core::cmp::Reverse(next_at)) > (quality, core::cmp::Reverse(at)) {
+                next
+            } else {
+                best
+            }
         });
         first.map_or(Format::Text, |(format, _)| format)
     }

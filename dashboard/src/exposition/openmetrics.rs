@@ -36,7 +36,9 @@ fn write_family(out: &mut String, family: &MetricFamily) -> fmt::Result {
         },
     };
     writeln!(out, "# TYPE {name} {kind}")?;
-    if let Some(unit) = UNITS.iter().find(|unit| name.strip_suffix(**unit).is_some_and(|rest| rest.ends_with('_'))) {
+    if let Some(unit) =
+        UNITS.iter().find(|unit| name.strip_suffix(**unit).is_some_and(|rest| rest.ends_with('_')))
+    {
         writeln!(out, "# UNIT {name} {unit}")?;
     }
     write!(out, "# HELP {name} ")?;
@@ -49,7 +51,14 @@ fn write_family(out: &mut String, family: &MetricFamily) -> fmt::Result {
                 let histogram = metric.get_histogram();
                 for bucket in histogram.get_bucket() {
                     let bound = Number(bucket.upper_bound());
-                    write_sample(out, sample, "_bucket", labels, Some(bound), bucket.cumulative_count() as f64)?;
+                    write_sample(
+                        out,
+                        sample,
+                        "_bucket",
+                        labels,
+                        Some(bound),
+                        bucket.cumulative_count() as f64,
+                    )?;
                 }
                 let count = histogram.get_sample_count() as f64;
                 write_sample(out, sample, "_bucket", labels, Some(Number(f64::INFINITY)), count)?;

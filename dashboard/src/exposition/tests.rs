@@ -145,7 +145,9 @@ fn openmetrics_has_the_samples_of_the_text() {
     assert_eq!(samples(&openmetrics), samples(&text(&golden())));
     assert!(openmetrics.contains("# TYPE stormglass_cas_failures counter\n"));
     assert!(openmetrics.contains("# TYPE stormglass_process info\n"));
-    assert!(openmetrics.contains("# TYPE stormglass_lock_wait_seconds histogram\n# UNIT stormglass_lock_wait_seconds seconds\n"));
+    assert!(openmetrics.contains(
+        "# TYPE stormglass_lock_wait_seconds histogram\n# UNIT stormglass_lock_wait_seconds seconds\n"
+    ));
     assert!(openmetrics.contains("le=\"4.0\"") && openmetrics.contains("le=\"6.4e-8\""));
     assert!(openmetrics.ends_with("\n# EOF\n") && openmetrics.matches("# EOF").count() == 1);
 }
@@ -161,7 +163,8 @@ fn what_is_compressed_is_the_same() {
 
 /// The value of the series that starts so.
 fn value(text: &str, series: &str) -> Option<f64> {
-    let line = text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
+    let line =
+        text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
     line.rsplit_once(' ')?.1.parse().ok()
 }
 
@@ -188,14 +191,23 @@ fn a_budget_keeps_what_was_there_first_and_counts_what_it_drops() {
         let dropped = whole as f64 - lines(&first) as f64;
         assert_eq!(value(&first, "stormglass_series_dropped_total"), Some(dropped), "{budget}");
         let again = text(&exposition);
-        assert_eq!(value(&again, "stormglass_series_dropped_total"), Some(2.0 * dropped), "each scrape counts");
-        let names = |text: &str| -> Vec<String> { samples(text).into_iter().map(|(series, _)| series).collect() };
+        assert_eq!(
+            value(&again, "stormglass_series_dropped_total"),
+            Some(2.0 * dropped),
+            "each scrape counts"
+        );
+        let names =
+            |text: &str| -> Vec<String> { samples(text).into_iter().map(|(series, _)| series).collect() };
         assert_eq!(names(&first), names(&again), "the same are shown");
         // What is about the whole of a process comes first, histograms last.
         if budget >= 30 {
             assert!(first.contains("stormglass_up{"), "{budget}");
         }
-        assert!(budget == whole || !first.contains("lock_wait_seconds_bucket") || first.contains("class=\"8192\""));
+        assert!(
+            budget == whole
+                || !first.contains("lock_wait_seconds_bucket")
+                || first.contains("class=\"8192\"")
+        );
     }
 }
 
@@ -210,8 +222,9 @@ fn a_newcomer_takes_no_series_from_those_that_were_there() {
         SharedSource::new(Changing(Arc::clone(&source), Retired::default())),
         Options { grouping: Grouping::Kind, max_series: budget },
     );
-    let of_hammer =
-        |text: String| text.lines().filter(|line| line.contains("\"hammer\"")).map(str::to_owned).collect::<Vec<_>>();
+    let of_hammer = |text: String| {
+        text.lines().filter(|line| line.contains("\"hammer\"")).map(str::to_owned).collect::<Vec<_>>()
+    };
     let alone = of_hammer(text(&exposition));
     source.lock().expect("no panic").push(newcomer);
     assert_eq!(of_hammer(text(&exposition)), alone);
@@ -236,7 +249,11 @@ impl Source for Changing {
 fn a_command_is_one_group_if_that_is_asked_for() {
     let mut snapshots = storm();
     let mut other = storm().remove(0);
-    other.process = Arc::new(Process { strategy: "mutex".to_owned(), workload: "larson".to_owned(), ..(*other.process).clone() });
+    other.process = Arc::new(Process {
+        strategy: "mutex".to_owned(),
+        workload: "larson".to_owned(),
+        ..(*other.process).clone()
+    });
     // Of another shape: its class 8192 is another one's place.
     snapshots.extend([other, general(18)]);
     let mut source = Fixed::new(snapshots);
@@ -267,8 +284,12 @@ fn names_that_another_format_would_take_for_somebody_elses_are_left_out() {
     let mut families = own.families.clone();
     let called = |name: &str| stormglass_telemetry::Family { name: name.to_owned(), ..families[0].clone() };
     let hostile = [
-        "stormglass_threads_total", "stormglass_x", "stormglass_x_count_total", "stormglass_process_total",
-        "stormglass_cas_retries_total", "stormglass_good_total",
+        "stormglass_threads_total",
+        "stormglass_x",
+        "stormglass_x_count_total",
+        "stormglass_process_total",
+        "stormglass_cas_retries_total",
+        "stormglass_good_total",
     ]
     .map(called);
     families.extend(hostile);
@@ -278,7 +299,13 @@ fn names_that_another_format_would_take_for_somebody_elses_are_left_out() {
     let text = render(vec![snapshot]);
     let shown = |name: &str| text.contains(&format!("\n{name}{{"));
     assert!(shown("stormglass_good_total"));
-    for name in ["stormglass_threads_total", "stormglass_x", "stormglass_x_count_total", "stormglass_process_total", "stormglass_cas_retries_total"] {
+    for name in [
+        "stormglass_threads_total",
+        "stormglass_x",
+        "stormglass_x_count_total",
+        "stormglass_process_total",
+        "stormglass_cas_retries_total",
+    ] {
         assert!(!shown(name), "{name}");
     }
 }

@@ -29,7 +29,8 @@ impl Running {
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, address) = std::sync::mpsc::channel();
         let server = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
                 let sidecar = Sidecar::bind(config).await.expect("a free port");
                 started.send(sidecar.address()).expect("the test waits");
@@ -50,7 +51,8 @@ impl Running {
     /// The whole answer to a request with these further header lines, each with its end.
     pub(crate) fn ask(&self, path: &str, headers: &str) -> Vec<u8> {
         let mut stream = self.connect();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n").expect("a request");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n")
+            .expect("a request");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("an answer");
         answer
