@@ -13,10 +13,16 @@
 pub(crate) const CLASSES: usize = 40;
 /// The largest size that a class holds.
 pub(crate) const MAX_SIZE: usize = 32 << 10;
+/// What every block is aligned to.
+pub(crate) const LEAST_ALIGN: usize = 16;
 /// The unit in which pages are counted.
 pub(crate) const GRANULE: usize = 8 << 10;
 /// The largest page.
 pub(crate) const MAX_PAGE: usize = 1 << 20;
+
+/// How many marks a granule can have: a byte's values. Class `i` has mark `i + 1`; 0 and what is above the last class's are no
+/// class's (space.rs).
+pub(crate) const MARKS: usize = 256;
 
 /// Classes whose sizes are multiples of 16 bytes.
 const FINE: usize = 8;
@@ -86,6 +92,29 @@ const fn bytes_of(class: usize) -> usize {
     (FINE_MAX << doubling) + (step + 1) * ((FINE_MAX / 4) << doubling)
 }
 
+/// Up to this size the table has an entry every 16 bytes, beyond it one every 256: no class starts between.
+const FINE_STEPS: usize = 1024;
+
+/// Where the table has the class of a size.
+#[inline(always)]
+const fn step_of(size: usize) -> usize {
+    if size <= FINE_STEPS { size.div_ceil(16) } else { size.div_ceil(256) + FINE_STEPS / 16 - FINE_STEPS / 256 }
+}
+
+/// Classes by [`step_of`] their sizes: three cache lines, of which a program uses those of its sizes.
+const BY_SIZE: [u8; step_of(MAX_SIZE) + 1] = {
+    let mut table = [0; step_of(MAX_SIZE) + 1];
+    let (mut size, mut class) = (0, 0);
+    while size <= MAX_SIZE {
+        if size > bytes_of(class) {
+            class += 1;
+        }
+        table[step_of(size)] = class as u8;
+        size += 16;
+    }
+    table
+};
+
 /// Block sizes of the classes, for the segment.
 pub(crate) const CLASS_BYTES: [u32; CLASSES] = {
     let mut table = [0; CLASSES];
@@ -101,15 +130,12 @@ const _: () = assert!(bytes_of(CLASSES - 1) == MAX_SIZE);
 
 impl Class {
     /// The smallest class whose blocks hold `size` bytes, which are at most [`MAX_SIZE`]. A size of 0 counts as 1.
-    #[inline]
-    fn of_size(size: usize) -> Class {
-        if size <= FINE_MAX {
-            return Class((size.saturating_sub(1) / 16) as u8);
-        }
-        let last = size - 1;
-        let doubling = last.ilog2() - FINE_MAX.ilog2();
-        let step = (last >> (last.ilog2() - 2)) & 3;
-        Class((FINE + 4 * doubling as usize + step) as u8)
+    ///
+    /// # Panics
+    /// If the size is above [`MAX_SIZE`].
+    #[inline(always)]
+    pub(crate) fn of_size(size: usize) -> Class {
+        Class(BY_SIZE[step_of(size)])
     }
 
     /// The smallest class whose blocks hold `size` bytes at multiples of `align`, a power of two; none where that is not for a class.
@@ -118,7 +144,7 @@ impl Class {
         if size > MAX_SIZE || align > MAX_SIZE {
             return None;
         }
-        if align <= 16 {
+        if align <= LEAST_ALIGN {
             return Some(Class::of_size(size));
         }
         // A block is aligned to the powers of two that divide its size: a power of two is, at the latest.
@@ -141,6 +167,18 @@ impl Class {
     #[inline]
     pub(crate) const fn index(self) -> usize {
         self.0 as usize
+    }
+
+    /// What marks the granules of its pages.
+    #[inline(always)]
+    pub(crate) const fn mark(self) -> u8 {
+        self.0 + 1
+    }
+
+    /// The class with this mark.
+    #[inline]
+    pub(crate) fn from_mark(mark: u8) -> Option<Class> {
+        (mark <= CLASSES as u8).then(|| mark.checked_sub(1).map(Class))?
     }
 
     const fn geometry(self) -> &'static Geometry {
