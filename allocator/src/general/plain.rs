@@ -15,7 +15,7 @@ pub(super) fn allocate(size: usize, align: usize) -> *mut u8 {
     match Class::of(size, align) {
         Some(class) => match tls::front().take(class) {
             Some(block) => block.as_ptr(),
-            None => allocate_slowly(class, align),
+            None => allocate_slowly(class, size, align),
         },
         None => allocate_large(size, align, false),
     }
@@ -37,10 +37,10 @@ pub(super) fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
 
 /// Slow because pages are asked, perhaps the kernel.
 #[cold]
-fn allocate_slowly(class: Class, align: usize) -> *mut u8 {
+fn allocate_slowly(class: Class, size: usize, align: usize) -> *mut u8 {
     let Some(core) = process::core_or_start() else { return null_mut() };
-    let block = with_heap(core, |heap| match mid::serving(class, align) {
-        Some(pool) => heap.allocate_from(pool, class),
+    let block = with_heap(core, |heap| match mid::serving(size, align) {
+        Some(pool) => heap.allocate_from(pool, size),
         None => heap.allocate_after_refill(class, core),
     });
     let block = block.flatten();

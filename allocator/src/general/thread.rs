@@ -172,8 +172,8 @@ impl ThreadHeap {
     }
 
     /// A block of the pool that serves mid sizes.
-    pub(super) fn allocate_from(&mut self, pool: &'static Pool, class: Class) -> Option<NonNull<u8>> {
-        self.mid_heap(pool)?.alloc(class.bytes())
+    pub(super) fn allocate_from(&mut self, pool: &'static Pool, size: usize) -> Option<NonNull<u8>> {
+        self.mid_heap(pool)?.alloc(size)
     }
 
     /// Takes a block of that pool back.
