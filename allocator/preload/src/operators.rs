@@ -11,7 +11,7 @@ use crate::alignment::MALLOC;
 use crate::new_handler::{bad_alloc, with_handler, with_handler_nothrow};
 use crate::standard::free;
 
-#[inline(always)]
+#[inline]
 extern "C-unwind" fn new(size: usize, align: usize) -> *mut c_void {
     if align <= MALLOC
         && let Some(block) = general::allocate_from_ring(size)
@@ -75,7 +75,7 @@ operators! { "C":
     }
 }
 
-#[inline(always)]
+#[inline]
 fn delete(block: *mut c_void) {
     // SAFETY: C++ deletes what it got from `new`, and does not use it any more.
     unsafe { free(block) };

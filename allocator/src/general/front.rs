@@ -16,7 +16,7 @@
 
 use core::cell::Cell;
 use core::mem::offset_of;
-use core::ptr::{NonNull, null};
+use core::ptr::{NonNull, null, null_mut};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::size_class::{CLASSES, Class, GRANULE, MARKS};
@@ -75,7 +75,7 @@ pub(super) struct Nobody(Front);
 unsafe impl Sync for Nobody {}
 
 /// The front of all threads that go the long way.
-pub(super) static NOBODY: Nobody = Nobody(Front::EMPTY);
+pub(super) static NOBODY: Nobody = Nobody(Front::empty());
 
 /// Where [`NOBODY`] is.
 pub(super) const fn nobody() -> *const Front {
@@ -83,15 +83,18 @@ pub(super) const fn nobody() -> *const Front {
 }
 
 impl Front {
-    const EMPTY: Front = Front {
-        before: [0; 0x100],
-        between: [0; 0xC0],
-        view: Cell::new(View { base: 0, granules: 0, marks: null() }),
-        counters: Cell::new(null()),
-        cursors: [const { Cursor { len: Cell::new(0), capacity: Cell::new(0) } }; MARKS],
-        places: [const { Places { blocks: [const { Cell::new(core::ptr::null_mut()) }; PLACES], apart: [0; 64] } };
-            CLASSES + 1],
-    };
+    #[expect(clippy::large_stack_arrays, reason = "a static, and boxes of tests")]
+    const fn empty() -> Front {
+        Front {
+            before: [0; 0x100],
+            cursors: [const { Cursor { len: Cell::new(0), capacity: Cell::new(0) } }; MARKS],
+            between: [0; 0xC0],
+            view: Cell::new(View { base: 0, granules: 0, marks: null() }),
+            counters: Cell::new(null()),
+            places: [const { Places { blocks: [const { Cell::new(null_mut()) }; PLACES], apart: [0; 64] } };
+                CLASSES + 1],
+        }
+    }
 
     /// Where blocks are counted from now on. They must stay there for as long as a capacity is above 0.
     pub(super) fn count_in(&self, counters: *const Counters) {
@@ -104,7 +107,7 @@ impl Front {
     }
 
     /// The newest block, counted as a hit.
-    #[inline(always)]
+    #[inline]
     pub(super) fn take(&self, class: Class) -> Option<NonNull<u8>> {
         let mark = class.mark();
         let cursor = &self.cursors[usize::from(mark)];
@@ -120,7 +123,7 @@ impl Front {
     }
 
     /// Takes a block back, counted as a return; `false` if it is no block of a page, or its ring is full.
-    #[inline(always)]
+    #[inline]
     pub(super) fn put(&self, block: *mut u8) -> bool {
         let view = self.view.get();
         let granule = block.addr().wrapping_sub(view.base) / GRANULE;
@@ -148,7 +151,7 @@ impl Front {
     ///
     /// # Safety
     /// The mark is a class's, and `at` below [`PLACES`].
-    #[inline(always)]
+    #[inline]
     unsafe fn place(&self, mark: u8, at: u16) -> &Cell<*mut u8> {
         // SAFETY: by contract.
         unsafe { self.places.get_unchecked(usize::from(mark)).blocks.get_unchecked(usize::from(at)) }
@@ -221,7 +224,7 @@ mod tests {
 
     /// A front over marks of its own: granule `i` has mark `i`.
     fn front(counters: &Counters, marks: &[AtomicU8; MARKS]) -> Box<Front> {
-        let front = Box::new(Front::EMPTY);
+        let front = Box::new(Front::empty());
         front.count_in(counters);
         front.look_at(View { base: GRANULE, granules: MARKS, marks: marks.as_ptr() });
         front

@@ -9,7 +9,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | size_class.rs | 40 classes from 16 bytes to 32 KiB |
+//! | size_class.rs | 45 classes from 16 bytes to 32 KiB and a line |
 //! | space.rs | address space of the pages, given out and taken back |
 //! | front.rs, capacity.rs | the rings of a thread, which are all that most calls touch, and how large they are |
 //! | thread.rs, enter.rs, tls.rs, exit.rs | what else a thread has, how it comes by it, and how it ends |
@@ -72,7 +72,7 @@ pub fn allocate(size: usize, align: usize) -> *mut u8 {
 }
 
 /// The short way of [`allocate`] alone, for a caller that has a long way of its own: a block from the calling thread's ring.
-#[inline(always)]
+#[inline]
 pub fn allocate_from_ring(size: usize) -> Option<NonNull<u8>> {
     if size > MAX_SIZE { None } else { tls::front().take(Class::of_size(size)) }
 }
@@ -110,7 +110,7 @@ pub unsafe fn free(block: *mut u8) {
 ///
 /// # Safety
 /// As for [`free`], where the result is `true`.
-#[inline(always)]
+#[inline]
 pub unsafe fn free_into_ring(block: *mut u8) -> bool {
     tls::front().put(block)
 }

@@ -139,9 +139,13 @@ const fn is_aligned(class: usize) -> bool {
 const FINE_STEPS: usize = PLAIN_MAX;
 
 /// Where the table has the class of a size.
-#[inline(always)]
+#[inline]
 const fn step_of(size: usize) -> usize {
-    if size <= FINE_STEPS { size.div_ceil(16) } else { size.div_ceil(LINE) + FINE_STEPS / 16 - FINE_STEPS / LINE }
+    if size <= FINE_STEPS {
+        size.div_ceil(16)
+    } else {
+        size.div_ceil(LINE) + FINE_STEPS / 16 - FINE_STEPS / LINE
+    }
 }
 
 /// Marks of classes by [`step_of`] their sizes: nine cache lines, of which a program uses those of its sizes.
@@ -165,7 +169,7 @@ impl Class {
     ///
     /// # Panics
     /// If the size is above [`MAX_SIZE`].
-    #[inline(always)]
+    #[inline]
     pub(crate) fn of_size(size: usize) -> Class {
         Class(BY_SIZE[step_of(size)])
     }
@@ -198,13 +202,13 @@ impl Class {
     }
 
     /// Its index, from 0.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn index(self) -> usize {
         self.0 as usize - 1
     }
 
     /// What marks the granules of its pages.
-    #[inline(always)]
+    #[inline]
     pub(crate) const fn mark(self) -> u8 {
         self.0
     }
@@ -274,7 +278,8 @@ mod tests {
         for align in (5..=15).map(|shift| 1_usize << shift) {
             for size in (0..=MAX_SIZE).step_by(7).chain([MAX_SIZE]) {
                 let class = Class::of(size, align).expect("in range");
-                let smallest = Class::all().find(|c| c.bytes() >= size.max(1) && c.bytes().is_multiple_of(align));
+                let smallest =
+                    Class::all().find(|c| c.bytes() >= size.max(1) && c.bytes().is_multiple_of(align));
                 assert_eq!(Some(class), smallest, "{size} at {align}");
             }
         }
@@ -301,7 +306,8 @@ mod tests {
     #[test]
     fn the_first_lines_of_blocks_above_1_kib_go_through_all_cache_sets() {
         for class in Class::all().filter(|c| c.bytes() > PLAIN_MAX && !is_aligned(c.index())) {
-            let sets: std::collections::HashSet<_> = (0..64).map(|block| block * class.bytes() / LINE % 64).collect();
+            let sets: std::collections::HashSet<_> =
+                (0..64).map(|block| block * class.bytes() / LINE % 64).collect();
             assert_eq!(sets.len(), 64, "{class:?}");
         }
     }

@@ -218,7 +218,8 @@ impl ThreadHeap {
 
     /// Takes a block back after the ring was found full.
     pub(super) fn free_after_spill(&mut self, class: Class, block: NonNull<u8>, core: &Core) {
-        if self.front.put(block.as_ptr()) || (self.turn(class, Turn::Spill) && self.front.put(block.as_ptr())) {
+        if self.front.put(block.as_ptr()) || (self.turn(class, Turn::Spill) && self.front.put(block.as_ptr()))
+        {
             return;
         }
         let start = clock::ticks();

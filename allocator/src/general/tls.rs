@@ -27,7 +27,7 @@ pub(super) fn leave_front() {
 }
 
 /// The front for the short ways.
-#[inline(always)]
+#[inline]
 pub(super) fn front() -> &'static Front {
     // SAFETY: nobody's, or that of a home, and neither ever goes away.
     unsafe { &*place::front() }
@@ -95,7 +95,7 @@ mod place {
 
     /// Where the calling thread keeps them.
     #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
+    #[inline]
     fn place() -> *mut Pointers {
         let place;
         // SAFETY: reads the thread pointer and the variable's offset from it, which the loader has written before any code of this
@@ -113,7 +113,7 @@ mod place {
 
     /// Where the calling thread keeps them.
     #[cfg(target_arch = "aarch64")]
-    #[inline(always)]
+    #[inline]
     fn place() -> *mut Pointers {
         let place;
         // SAFETY: as on x86-64.
@@ -133,7 +133,7 @@ mod place {
 
     /// One load by way of the thread pointer, where there is an instruction for that.
     #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
+    #[inline]
     pub(super) fn front() -> *const Front {
         let front;
         // SAFETY: as in `place`: the first of the two words.
@@ -149,7 +149,7 @@ mod place {
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    #[inline(always)]
+    #[inline]
     pub(super) fn front() -> *const Front {
         // SAFETY: the thread's own words, aligned, valid from its start.
         unsafe { (*place()).front }
