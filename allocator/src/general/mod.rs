@@ -11,6 +11,7 @@
 //! |---|---|
 //! | size_class.rs | 40 classes from 16 bytes to 32 KiB |
 //! | space.rs | address space of the pages, given out and taken back |
+//! | upkeep.rs | where a thread's pages come from and go, and when memory goes back |
 //! | thread.rs, enter.rs, tls.rs, exit.rs | what a thread has, how it comes by it, and how it ends |
 //! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
@@ -20,13 +21,11 @@
 //!
 //! Invariants, beyond those of the pages:
 //! 1. *Nothing here allocates through itself* while it has a heap borrowed or a lock held.
-//! 2. *Block memory is never written here.* So a page that was given back and taken again reads as zeroes, and a program that
-//!    writes to freed memory spoils no list.
-//! 3. A page belongs to a page heap or to the space, and its memory goes back to the kernel on the way.
+//! 2. *Block memory is never written here.* So a program that writes to freed memory spoils no list.
+//! 3. A page belongs to a page heap or to the space; its memory goes back to the kernel from the space alone.
 //! 4. errno stays as it was: system calls are made without the C library, and what needs it runs under errno.rs.
 //!
-//! Memory goes back without a thread of its own: now and then a slow path looks for pages that have been free since
-//! the last look, of its own heap and of those that ended threads have left. A process that allocates nothing gives nothing back.
+//! Memory goes back without a thread of its own: now and then a slow path looks for what has been free for a while (upkeep.rs). A process that allocates nothing gives nothing back.
 
 mod carry;
 mod check;
@@ -47,6 +46,7 @@ mod space;
 mod stats;
 mod thread;
 mod tls;
+mod upkeep;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::NonNull;

@@ -57,6 +57,7 @@ fn allocate_large(size: usize, align: usize, zeroed: bool) -> *mut u8 {
     let block = with_heap(core, |heap| {
         heap.tick(core);
         let block = LARGE.allocate(size, align, zeroed, &heap.counters().totals);
+        heap.after_growth(core);
         // What is free in pages may be what the limit lacks.
         if block.is_none() && isize::try_from(size).is_ok() && heap.purge(core) {
             return LARGE.allocate(size, align, zeroed, &heap.counters().totals);

@@ -13,15 +13,15 @@ use stormglass_telemetry::{Slot, SlotCounters, clock};
 
 use super::figures::{Figures, Sums};
 use super::mid;
-use super::process::{self, Core, LARGE, LIMIT};
+use super::process::{self, Core};
 use super::size_class::{CLASSES, Class};
 use crate::Pool;
 use crate::batch::Batch;
-use crate::block::{Block, FreshPage};
+use crate::block::Block;
 use crate::heap::Heap;
 use crate::injection::Delay;
 use crate::misuse;
-use crate::page::{Held, Rest};
+use crate::page::Held;
 use crate::ring::Ring;
 use crate::site::Tally;
 
@@ -42,7 +42,7 @@ pub(super) struct ThreadHeap {
     generation: u32,
     /// When it last looked for pages to give back.
     looked: u64,
-    held: Held<CLASSES>,
+    pub(super) held: Held<CLASSES>,
     slot: Option<OwnSlot>,
     /// Its part of the pool that serves mid sizes, if one does.
     mid: Option<Heap<'static>>,
@@ -120,12 +120,12 @@ impl ThreadHeap {
 
     /// The counters beside which other fields can be changed.
     #[inline]
-    fn counters_apart<'a>(&self) -> &'a Counters {
+    pub(super) fn counters_apart<'a>(&self) -> &'a Counters {
         // SAFETY: of the slot, which stays mapped; every caller is done with it before the slot can change.
         unsafe { self.counters.as_ref() }
     }
 
-    fn tally<'a>(&self, class: Class) -> Tally<'a> {
+    pub(super) fn tally<'a>(&self, class: Class) -> Tally<'a> {
         Tally { counters: self.counters_apart().shard(class.index(), 0), delay: Delay::NONE }
     }
 
@@ -192,24 +192,8 @@ impl ThreadHeap {
     }
 
     fn refill(&mut self, class: Class, core: &Core) -> Batch {
-        let tally = self.tally(class);
-        let counters = self.counters_apart();
         let mut batch = Batch::of_at_most(class.ring() / 2);
-        core.pages.refill(class.index(), &mut self.held, &mut batch, tally, || {
-            let bytes = class.page_bytes();
-            if !LIMIT.take(bytes) {
-                counters.totals.limit_refusals.add(1);
-                return None;
-            }
-            let Some(page) = core.space.take(class) else {
-                LIMIT.give_back(bytes);
-                counters.totals.kernel_refusals.add(1);
-                return None;
-            };
-            tally.counters.page_retaken_bytes.add(page.again as u64);
-            tally.counters.page_mapped_bytes.add((bytes - page.again) as u64);
-            Some(FreshPage::claim(page.number, class.blocks()))
-        });
+        self.fill(class, &mut batch, core);
         batch
     }
 
@@ -241,6 +225,7 @@ impl ThreadHeap {
         });
         counters.ring_spilled_blocks.add(batch.len() as u64);
         core.pages.spill(class.index(), &self.held, batch, self.tally(class));
+        self.shed(class, core);
     }
 
     fn spill_all(&mut self, core: &Core) {
@@ -274,47 +259,13 @@ impl ThreadHeap {
             return;
         }
         self.looked = now;
-        let rest = if delay == 0 { Rest::Any } else { Rest::SinceLastLook };
-        self.release(core, rest, core.may_look_at_idle(now, delay));
-        LARGE.purge(now, delay, &self.counters_apart().totals);
-    }
-
-    /// Gives back whatever is free, for want of memory or because a user asks; whether that was anything.
-    pub(super) fn purge(&mut self, core: &Core) -> bool {
-        let pages = self.release(core, Rest::Any, true);
-        LARGE.purge(clock::monotonic(), 0, &self.counters_apart().totals) > 0 || pages
+        self.give_back(now, delay, core);
     }
 
     /// As [`ThreadHeap::purge`], with what lies in the rings.
     pub(super) fn trim(&mut self, core: &Core) -> bool {
         self.spill_all(core);
         self.purge(core)
-    }
-
-    fn release(&mut self, core: &Core, rest: Rest, idle: bool) -> bool {
-        let start = clock::ticks();
-        let mut any = 0_u64;
-        for class in Class::all() {
-            let tally = self.tally(class);
-            let mut leave = |page| {
-                if core.space.give_back(page, class) {
-                    tally.counters.page_purged_bytes.add(class.page_bytes() as u64);
-                }
-                LIMIT.give_back(class.page_bytes());
-                any += class.page_bytes() as u64;
-            };
-            core.pages.release_held(class.index(), &self.held, class.blocks(), rest, tally, &mut leave);
-            if idle {
-                core.pages.release_idle(class.index(), class.blocks(), rest, tally, &mut leave);
-            }
-        }
-        if any > 0 {
-            core.count_purged(any);
-            let totals = &self.counters().totals;
-            totals.purges.add(1);
-            totals.purge.add(core.clock.nanoseconds(clock::ticks().wrapping_sub(start)));
-        }
-        any > 0
     }
 
     /// Gives all blocks and pages to whoever comes next.
