@@ -92,7 +92,9 @@ fn what_is_free_for_a_while_goes_back_without_being_asked() {
     // Of this thread, and of one that has ended.
     give(fill(3000, 64 * MIB));
     thread::spawn(|| give(fill(700, 64 * MIB))).join().expect("no panic");
-    assert!(general::stats().mapped > 100 * MIB);
+    // What the first left is used by the second, though its blocks are of another class.
+    let mapped = general::stats().mapped;
+    assert!(mapped < 80 * MIB, "{mapped} bytes are mapped");
     for _ in 0..200 {
         thread::sleep(Duration::from_millis(5));
         // Slow paths of a class that has nothing to do with it.

@@ -44,7 +44,7 @@ pub(super) fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
 fn allocate_slowly(class: Class, align: usize) -> *mut u8 {
     let Some(core) = process::core_or_start() else { return null_mut() };
     let block = with_heap(core, |heap| match mid::serving(class, align) {
-        Some(pool) => heap.allocate_from(pool, class),
+        Some(pool) => heap.allocate_from(pool, class, core),
         None => heap.allocate_after_refill(class, core),
     });
     let block = block.flatten();

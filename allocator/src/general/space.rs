@@ -333,21 +333,51 @@ mod tests {
             unsafe { space.address(number * 512, class).write_bytes(1, class.page_bytes()) };
             space.put(number, class);
         }
-        assert_eq!(space.idle(), 4 * MAX_PAGE);
+        let all = 4 * MAX_PAGE;
+        assert_eq!(space.idle(), all);
         let largest = Class::from_index(39).expect("class");
+        let bytes = largest.page_bytes();
         let page = take(&space, largest).expect("all became one stretch a chunk");
-        assert_eq!((page.fresh, page.again, space.idle()), (0, 0, 3 * MAX_PAGE));
+        assert_eq!((page.fresh, page.again, space.idle()), (0, 0, all - bytes));
         let mut gone = 0;
-        assert_eq!(space.sweep(Sweep::All, usize::MAX, |_, bytes| gone += bytes), 3 * MAX_PAGE);
-        assert_eq!((gone, space.idle()), (3 * MAX_PAGE, 0));
-        for _ in 0..3 {
+        assert_eq!(space.sweep(Sweep::All, usize::MAX, |_, bytes| gone += bytes), all - bytes);
+        assert_eq!((gone, space.idle()), (all - bytes, 0));
+        for _ in 1..all / bytes {
             let page = take(&space, largest).expect("a chunk");
-            assert_eq!((page.fresh, page.again), (0, MAX_PAGE));
+            assert_eq!((page.fresh, page.again), (0, bytes));
             let start = space.address(page.number * 512, largest);
             // SAFETY: the page's memory.
-            assert!(unsafe { core::slice::from_raw_parts(start.as_ptr(), MAX_PAGE) }.iter().all(|&b| b == 0));
+            assert!(unsafe { core::slice::from_raw_parts(start.as_ptr(), bytes) }.iter().all(|&b| b == 0));
         }
         assert!(take(&space, largest).is_none());
+    }
+
+    #[test]
+    fn a_sweep_of_what_is_old_leaves_what_became_idle_since_the_last_turn() {
+        let space = space();
+        let class = Class::from_index(39).expect("class");
+        let pages: Vec<_> = (0..4).map(|_| take(&space, class).expect("a page").number).collect();
+        let old = |space: &Space| space.sweep(Sweep::Old, usize::MAX, |_, _| ());
+        space.put(pages[0], class);
+        space.put(pages[3], class);
+        assert_eq!(old(&space), 0);
+        space.turn();
+        space.put(pages[1], class);
+        assert_eq!(old(&space), 2 * class.page_bytes());
+        space.turn();
+        assert_eq!((old(&space), space.idle()), (class.page_bytes(), 0));
+    }
+
+    #[test]
+    fn a_sweep_ends_where_enough_went_and_the_next_goes_on_there() {
+        let space = space();
+        let pages = taken(&space);
+        for &(number, class) in pages.iter().step_by(2) {
+            space.put(number, class);
+        }
+        let half = pages.len() * GRANULE / 2;
+        assert_eq!(space.sweep(Sweep::All, half / 4, |_, _| ()), half / 4);
+        assert_eq!(space.sweep(Sweep::All, usize::MAX, |_, _| ()), half - half / 4);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::figures::{Figures, Sums};
 use super::mid;
 use super::process::{self, Core};
 use super::size_class::{CLASSES, Class};
+use super::upkeep::KEEPING;
 use crate::Pool;
 use crate::batch::Batch;
 use crate::block::Block;
@@ -43,6 +44,8 @@ pub(super) struct ThreadHeap {
     /// When it last looked for pages to give back.
     looked: u64,
     pub(super) held: Held<CLASSES>,
+    /// Classes whose heaps may keep a whole page (upkeep.rs), plus 1.
+    pub(super) keeping: [u8; KEEPING],
     slot: Option<OwnSlot>,
     /// Its part of the pool that serves mid sizes, if one does.
     mid: Option<Heap<'static>>,
@@ -96,6 +99,7 @@ impl ThreadHeap {
     pub(super) fn begin(&mut self, slot: OwnSlot, generation: u32) {
         self.generation = generation;
         self.slow_paths = 0;
+        self.keeping = [0; KEEPING];
         let before = Sums::of(&slot);
         self.install(slot, &before);
         let counters = self.counters_apart();
@@ -169,7 +173,17 @@ impl ThreadHeap {
     }
 
     /// A block of the pool that serves mid sizes.
-    pub(super) fn allocate_from(&mut self, pool: &'static Pool, class: Class) -> Option<NonNull<u8>> {
+    pub(super) fn allocate_from(
+        &mut self,
+        pool: &'static Pool,
+        class: Class,
+        core: &Core,
+    ) -> Option<NonNull<u8>> {
+        let block = self.mid_heap(pool)?.alloc(class.bytes());
+        // What is free elsewhere may be what the limit lacks.
+        if block.is_some() || !self.purge(core) {
+            return block;
+        }
         self.mid_heap(pool)?.alloc(class.bytes())
     }
 

@@ -6,8 +6,8 @@
 //!      `--------- whichever class, whichever thread, first of all
 //! ```
 //!
-//! A page that is whole goes to the space at once, with its memory, and is the first to be taken again, by any class; a heap keeps
-//! [`WHOLE`] of each class, so that a page is not given up and taken by turns. What stays idle for the delay goes back to the kernel.
+//! A page that is whole goes to the space at once, with its memory, and is the first to be taken again, by any class; a thread keeps
+//! [`WHOLE`] of each of the last [`KEEPING`] classes that had one, so that a page is not given up and taken by turns. What stays idle for the delay goes back to the kernel.
 //!
 //! ## Peaks
 //! Memory that lies idle costs nothing as long as the process takes no more than it did before. When it would take more than ever,
@@ -24,8 +24,10 @@ use crate::block::FreshPage;
 use crate::site::Tally;
 use stormglass_telemetry::clock;
 
-/// Whole pages that a heap keeps.
+/// Whole pages that a heap keeps, if it is one that does.
 const WHOLE: u32 = 1;
+/// Classes of which a thread keeps whole pages.
+pub(super) const KEEPING: usize = 4;
 
 impl ThreadHeap {
     /// Fills a batch from the thread's pages, or from a page that is taken.
@@ -48,8 +50,25 @@ impl ThreadHeap {
     }
 
     /// Lets whole pages go that are more than are kept.
-    pub(super) fn shed(&self, class: Class, core: &Core) {
-        core.pages.shed(class.index(), &self.held, WHOLE, |page| core.space.put(page, class));
+    pub(super) fn shed(&mut self, class: Class, core: &Core) {
+        let leave = |page| core.space.put(page, class);
+        core.pages.shed(class.index(), &self.held, WHOLE, leave);
+        if core.pages.has_whole(class.index(), &self.held) {
+            self.keep(class, core);
+        }
+    }
+
+    /// Makes a class one of those that keep a whole page, and another give its own up.
+    fn keep(&mut self, class: Class, core: &Core) {
+        let own = class.index() as u8 + 1;
+        let at = self.keeping.iter().position(|&kept| kept == own).unwrap_or(KEEPING - 1);
+        let last = core::mem::replace(&mut self.keeping[at], own);
+        self.keeping[..=at].rotate_right(1);
+        if last != own
+            && let Some(last) = Class::from_index(usize::from(last).wrapping_sub(1))
+        {
+            core.pages.shed(last.index(), &self.held, 0, |page| core.space.put(page, last));
+        }
     }
 
     /// Where the process has taken more memory than ever, gives idle memory up for it.

@@ -197,6 +197,11 @@ impl<const CLASSES: usize> Pages<CLASSES> {
         }
     }
 
+    /// Whether the thread holds a whole page of a class.
+    pub(crate) fn has_whole(&self, class: usize, held: &Held<CLASSES>) -> bool {
+        held.0[class].as_ref().is_some_and(|heap| self.records.heap(heap.number()).wholes() > 0)
+    }
+
     /// Lets every whole page of a class that the thread holds go, after a look at what other threads have given back.
     pub(crate) fn release_held(
         &self,
