@@ -90,7 +90,15 @@ impl Region {
         // SAFETY: the part is 64-byte aligned (blocks are whole MiB), zeroed by the kernel, long enough, and ours alone.
         let links = unsafe { Links::over(links_at, pages * NUMBERS_PER_PAGE) };
         let owners = owners_at.cast();
-        Ok(Region { base, pages, links, owners, taken: AtomicU32::new(0), payer: None, mapping: (start, len) })
+        Ok(Region {
+            base,
+            pages,
+            links,
+            owners,
+            taken: AtomicU32::new(0),
+            payer: None,
+            mapping: (start, len),
+        })
     }
 
     /// Charges to `payer` the pages that are taken from now on.

@@ -134,6 +134,64 @@ fn more_than_the_limit_is_never_mapped() {
 }
 
 #[test]
+fn the_limit_is_kept_to_under_every_design() {
+    let name = "the_limit_is_kept_to_under_every_design";
+    if !is_child() {
+        for strategy in stormglass_allocator::StrategyId::ALL {
+            let mut command = again(name);
+            command.env("STORMGLASS_LIMIT", "64M").env("STORMGLASS_STRATEGY", strategy.name());
+            passes(&command.output().expect("a child"));
+        }
+        return;
+    }
+    let mut blocks = Vec::with_capacity(MIB);
+    loop {
+        let block = general::allocate(3000, 16);
+        if block.is_null() {
+            break;
+        }
+        blocks.push(block);
+    }
+    let mapped = general::stats().mapped;
+    assert!(mapped <= 64 * MIB && blocks.len() * 3000 > 40 * MIB, "{} blocks, {mapped} bytes", blocks.len());
+    give(blocks);
+    let again = fill(3000, 30 * MIB);
+    assert!(general::stats().mapped <= 64 * MIB);
+    give(again);
+}
+
+unsafe extern "C" {
+    fn syscall(number: core::ffi::c_long, ...) -> core::ffi::c_long;
+}
+
+#[test]
+fn heaps_of_threads_that_end_without_a_word_are_found() {
+    if !is_child() {
+        let name = "heaps_of_threads_that_end_without_a_word_are_found";
+        return passes(&again(name).output().expect("a child"));
+    }
+    let number = if cfg!(target_arch = "x86_64") { 60 } else { 93 };
+    let ended = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    for count in 1..=200 {
+        let ending = std::sync::Arc::clone(&ended);
+        thread::spawn(move || {
+            give(fill(3000, MIB));
+            drop(fill(100, 10_000));
+            ending.fetch_add(1, Ordering::Release);
+            drop(ending);
+            // SAFETY: ends this thread alone; nothing on its stack needs to be dropped.
+            unsafe { syscall(number, 0) };
+        });
+        while ended.load(Ordering::Acquire) < count {
+            thread::yield_now();
+        }
+    }
+    let stats = general::stats();
+    assert!(stats.threads < 64, "{} heaps", stats.threads);
+    assert!(stats.mapped < 64 * MIB, "{} bytes", stats.mapped);
+}
+
+#[test]
 fn a_limit_of_the_address_space_is_lived_with() {
     if !is_child() {
         // From the first allocation on.

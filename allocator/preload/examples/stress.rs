@@ -117,7 +117,11 @@ impl Piece {
         let block = unsafe {
             if align >= size_of::<usize>() {
                 let mut block = core::ptr::null_mut();
-                if posix_memalign(&raw mut block, align, size) == 0 { block.cast() } else { core::ptr::null_mut() }
+                if posix_memalign(&raw mut block, align, size) == 0 {
+                    block.cast()
+                } else {
+                    core::ptr::null_mut()
+                }
             } else if zeroed {
                 calloc(1, size)
             } else {

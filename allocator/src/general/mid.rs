@@ -63,8 +63,10 @@ pub(super) fn make(name: &[u8], directory: &Directory) {
     let config = PoolConfig { strategy, ..PoolConfig::default() };
     match Pool::new(config, writer) {
         Ok(mut pool) => {
-            pool.region
-                .charge_to(Payer { take: |bytes| LIMIT.take(bytes), give_back: |bytes| LIMIT.give_back(bytes) });
+            pool.region.charge_to(Payer {
+                take: |bytes| LIMIT.take(bytes),
+                give_back: |bytes| LIMIT.give_back(bytes),
+            });
             // Release: pairs with the Acquire in `pool`.
             POOL.store(Box::into_raw(Box::new(pool)), Ordering::Release);
             SERVES.store(true, Ordering::Relaxed);

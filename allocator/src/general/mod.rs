@@ -12,7 +12,7 @@
 //! | size_class.rs | 40 classes from 16 bytes to 32 KiB |
 //! | space.rs | address space of the pages, given out and taken back |
 //! | upkeep.rs | where a thread's pages come from and go, and when memory goes back |
-//! | thread.rs, enter.rs, tls.rs, exit.rs | what a thread has, how it comes by it, and how it ends |
+//! | thread.rs, enter.rs, tls.rs, exit.rs, dead.rs | what a thread has, how it comes by it, and how it ends |
 //! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
 //! | mid.rs | another design of the mid pool for 2 to 32 KiB, if the user names one |
@@ -29,6 +29,7 @@
 
 mod carry;
 mod check;
+mod dead;
 mod enter;
 mod errno;
 mod exit;

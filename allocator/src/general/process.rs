@@ -28,7 +28,7 @@ use super::segment::Segment;
 use super::size_class::CLASSES;
 use super::space::Space;
 use super::thread::Home;
-use super::{check, errno, exit, fork};
+use super::{check, dead, errno, exit, fork};
 use crate::futex::Futex;
 use crate::page::{Pages, Records};
 
@@ -80,6 +80,8 @@ pub(super) struct Threads {
     /// Heaps that threads have.
     pub(super) living: usize,
     pub(super) started: u64,
+    /// With so many living, those are looked for that ended without a word (dead.rs).
+    pub(super) next_look: usize,
 }
 
 // SAFETY: homes are shared, and never go away.
@@ -180,6 +182,7 @@ fn make() -> Option<Core> {
             ended: Sums::ZERO,
             living: 0,
             started: 0,
+            next_look: dead::FIRST_LOOK,
         }),
         shared: ForkLock::new(None),
         looked_at_idle: AtomicU64::new(0),

@@ -11,6 +11,7 @@ use core::sync::atomic::AtomicPtr;
 use rustix::mm::{MapFlags, ProtFlags};
 use stormglass_telemetry::{Slot, SlotCounters, clock};
 
+use super::dead::Owner;
 use super::figures::{Figures, Sums};
 use super::mid;
 use super::process::{self, Core};
@@ -114,6 +115,11 @@ impl ThreadHeap {
         // The slot derefs to what it points to, which is never null.
         self.counters = NonNull::new(counters.cast_mut()).unwrap_or(NonNull::dangling());
         self.slot = Some(slot);
+    }
+
+    /// Which thread has it.
+    pub(super) fn owner(&self) -> &'static Owner {
+        &self.figures.owner
     }
 
     #[inline]
@@ -336,6 +342,7 @@ impl ThreadHeap {
 
     /// In the child: goes on in a slot of its own, and leaves the parent's alone.
     pub(super) fn after_fork_in_child(&mut self, slot: OwnSlot, generation: u32) {
+        self.owner().after_fork_in_child();
         let lens = self.at_fork.map(usize::from);
         // It is the parent's thread that has them.
         core::mem::forget(self.mid.take());
