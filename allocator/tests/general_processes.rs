@@ -134,6 +134,40 @@ fn more_than_the_limit_is_never_mapped() {
 }
 
 #[test]
+fn zeroed_blocks_that_were_never_out_are_not_touched_and_others_are_cleared() {
+    if !is_child() {
+        let name = "zeroed_blocks_that_were_never_out_are_not_touched_and_others_are_cleared";
+        return passes(&again(name).output().expect("a child"));
+    }
+    let zeroed = |size: usize| {
+        let block = general::allocate_zeroed(size, 16);
+        assert!(!block.is_null());
+        block
+    };
+    for size in [8 << 10, 20_000, 32 << 10] {
+        let before = resident();
+        let blocks: Vec<_> = (0..64 * MIB / size).map(|_| zeroed(size)).collect();
+        let touched = resident().saturating_sub(before);
+        assert!(touched < 16 * MIB, "{size}: {touched} bytes");
+        for &block in &blocks {
+            // SAFETY: a live block.
+            assert!(unsafe { core::slice::from_raw_parts(block, size) }.iter().all(|&byte| byte == 0));
+            // SAFETY: as above.
+            unsafe { block.write_bytes(0xA5, size) };
+        }
+        // Some to their pages, some with their pages to the space, some in the ring.
+        give(blocks);
+        let again: Vec<_> = (0..80 * MIB / size).map(|_| zeroed(size)).collect();
+        for &block in &again {
+            // SAFETY: a live block.
+            assert!(unsafe { core::slice::from_raw_parts(block, size) }.iter().all(|&byte| byte == 0));
+        }
+        give(again);
+        general::trim();
+    }
+}
+
+#[test]
 fn the_limit_is_kept_to_under_every_design() {
     let name = "the_limit_is_kept_to_under_every_design";
     if !is_child() {

@@ -21,7 +21,8 @@
 //!
 //! Invariants, beyond those of the pages:
 //! 1. *Nothing here allocates through itself* while it has a heap borrowed or a lock held.
-//! 2. *Block memory is never written here.* So a program that writes to freed memory spoils no list.
+//! 2. *Block memory is never written here.* So a block that was never handed out reads as zeroes, if its page did, and a program that
+//!    writes to freed memory spoils no list.
 //! 3. A page belongs to a page heap or to the space; its memory goes back to the kernel from the space alone.
 //! 4. errno stays as it was: system calls are made without the C library, and what needs it runs under errno.rs.
 //!

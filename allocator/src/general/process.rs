@@ -26,7 +26,7 @@ use super::limit::Limit;
 use super::options::Options;
 use super::segment::Segment;
 use super::size_class::CLASSES;
-use super::space::Space;
+use super::space::{self, Space};
 use super::thread::Home;
 use super::{check, dead, errno, exit, fork};
 use crate::futex::Futex;
@@ -222,6 +222,7 @@ pub(super) fn read_options() -> Option<Options> {
     let delay = options.purge.map_or(NEVER, |delay| delay.as_nanos().min(u128::from(NEVER - 1)) as u64);
     PURGE.store(delay, Ordering::Relaxed);
     LARGE.set_huge_pages(options.huge_pages);
+    space::set_huge_pages(options.huge_pages);
     Some(options)
 }
 

@@ -20,7 +20,7 @@ mod sweep;
 
 use core::ffi::c_void;
 use core::ptr::{NonNull, null_mut};
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use rustix::process::{Resource, getrlimit};
@@ -73,6 +73,15 @@ pub(crate) struct Taken {
     pub(crate) fresh: usize,
     /// Bytes of it whose memory had gone back.
     pub(crate) again: usize,
+}
+
+/// Whether pages ask the kernel for huge pages; for `STORMGLASS_THP`.
+static HUGE_PAGES: AtomicBool = AtomicBool::new(false);
+
+/// Says whether pages are to ask the kernel for huge pages from now on.
+pub(super) fn set_huge_pages(wanted: bool) {
+    // Relaxed: a preference.
+    HUGE_PAGES.store(wanted, Ordering::Relaxed);
 }
 
 /// Where a page may come from.

@@ -155,14 +155,29 @@ impl ThreadHeap {
 
     /// A block after the ring was found empty.
     pub(super) fn allocate_after_refill(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
-        if let Some(block) = self.take(class) {
-            return Some(block);
+        match self.take(class) {
+            Some(block) => Some(block),
+            None => self.allocate_from_pages(class, class.ring() / 2, core).map(|(block, _)| block),
         }
+    }
+
+    /// A block, and whether it is known to be all zeroes: one that was never handed out, and that no ring has passed.
+    pub(super) fn allocate_zeroed(&mut self, class: Class, core: &Core) -> Option<(NonNull<u8>, bool)> {
+        match self.take(class) {
+            Some(block) => Some((block, false)),
+            None => self.allocate_from_pages(class, 1, core),
+        }
+    }
+
+    /// A block of a batch of at most `most`, the others of which go into the ring.
+    fn allocate_from_pages(&mut self, class: Class, most: usize, core: &Core) -> Option<(NonNull<u8>, bool)> {
         let start = clock::ticks();
-        let mut batch = self.refill(class, core);
+        let mut batch = Batch::of_at_most(most);
+        self.fill(class, &mut batch, core);
         if batch.is_empty() && self.purge(core) {
-            batch = self.refill(class, core);
+            self.fill(class, &mut batch, core);
         }
+        let zeroed = most == 1 && batch.is_zeroed();
         let counters = &self.counters_apart().classes[class.index()];
         counters.ring_refilled_blocks.add(batch.len() as u64);
         if batch.is_empty() {
@@ -175,7 +190,7 @@ impl ThreadHeap {
         }
         let block = ring.take_newest(counters);
         self.end_slow_path(class, start, core);
-        block
+        block.map(|block| (block, zeroed))
     }
 
     /// A block of the pool that serves mid sizes.
@@ -209,12 +224,6 @@ impl ThreadHeap {
             self.mid = mid::heap(pool);
         }
         self.mid.as_mut()
-    }
-
-    fn refill(&mut self, class: Class, core: &Core) -> Batch {
-        let mut batch = Batch::of_at_most(class.ring() / 2);
-        self.fill(class, &mut batch, core);
-        batch
     }
 
     /// Takes a block back after the ring was found full.

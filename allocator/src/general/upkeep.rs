@@ -147,7 +147,8 @@ fn take(
         Ok(page) => {
             tally.counters.page_retaken_bytes.add(page.again as u64);
             tally.counters.page_mapped_bytes.add(page.fresh as u64);
-            Some(FreshPage::claim(page.number, class.blocks()))
+            let zeroed = page.fresh + page.again == class.page_bytes();
+            Some(FreshPage::claim(page.number, class.blocks()).zeroed(zeroed))
         }
         Err(Refusal::Charge) => {
             counters.totals.limit_refusals.add(1);

@@ -21,7 +21,7 @@
 use super::record::{Listing, Records};
 use super::run::{Run, WORDS, bits_of};
 use crate::batch::Batch;
-use crate::block::FreshPage;
+use crate::block::{FreshPage, NUMBERS_PER_PAGE};
 use crate::site::Tally;
 
 /// Ownership of one page heap, by its number. Not `Copy`, not `Clone`.
@@ -47,7 +47,9 @@ impl PageHeap {
     pub(super) fn add_page(&self, page: FreshPage, records: &Records) {
         let number = page.number();
         self.add_sibling(number, records);
-        let free = records.page(number).free();
+        let record = records.page(number);
+        record.set_used(if page.is_zeroed() { 0 } else { page.blocks() });
+        let free = record.free();
         for word in 0..WORDS {
             let bits = bits_of(word, page.blocks());
             if bits != 0 {
@@ -168,6 +170,12 @@ impl PageHeap {
                 self.unlist(page, records);
             }
             record.set_out(record.out() + (batch.len() - before) as u32);
+            if let Some(newest) = batch.peek() {
+                // Lowest first: so those above it have not been out either.
+                let (index, used) = (newest % NUMBERS_PER_PAGE as u32, record.used());
+                batch.set_zeroed(index >= used);
+                record.set_used(used.max(index + 1));
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is known of each page and each page heap, by number, outside of the pages themselves.
 //!
 //! ```text
-//! page:  | heap, next pending, remote map | neighbours, siblings, listing, out, free map |
+//! page:  | heap, next pending, remote map | neighbours, siblings, counts, free map       |
 //! heap:  | pending, next idle             | available, whole, first page, counts        |
 //!          others read and write            only the holder
 //! ```
@@ -14,7 +14,7 @@
 #[cfg(not(loom))]
 use crate::error::PoolError;
 use crate::site::Tally;
-use crate::sync::{AtomicU32, Ordering, Padded};
+use crate::sync::{AtomicU16, AtomicU32, Ordering, Padded};
 
 use super::free_map::FreeMap;
 use super::idle::IdleStack;
@@ -62,7 +62,8 @@ struct HeldOfPage {
     next_sibling: Link,
     previous_sibling: Link,
     listing: AtomicU32,
-    out: AtomicU32,
+    out: AtomicU16,
+    used: AtomicU16,
     free: FreeMap,
 }
 
@@ -115,7 +116,8 @@ unsafe impl Zeroed for PageRecord {
                 next_sibling: Link::none(),
                 previous_sibling: Link::none(),
                 listing: AtomicU32::new(0),
-                out: AtomicU32::new(0),
+                out: AtomicU16::new(0),
+                used: AtomicU16::new(0),
                 free: FreeMap::empty(),
             }),
         }
@@ -193,12 +195,23 @@ impl PageRecord {
     /// How many of its blocks are not in its free map.
     pub(super) fn out(&self) -> u32 {
         // Relaxed: the holder's own.
-        self.held.0.out.load(Ordering::Relaxed)
+        self.held.0.out.load(Ordering::Relaxed).into()
     }
 
     pub(super) fn set_out(&self, out: u32) {
+        // Relaxed: the holder's own. A page has at most 512 blocks.
+        self.held.0.out.store(out as u16, Ordering::Relaxed);
+    }
+
+    /// From which block on none was ever handed out, so that they read as zeroes.
+    pub(super) fn used(&self) -> u32 {
         // Relaxed: the holder's own.
-        self.held.0.out.store(out, Ordering::Relaxed);
+        self.held.0.used.load(Ordering::Relaxed).into()
+    }
+
+    pub(super) fn set_used(&self, used: u32) {
+        // Relaxed: the holder's own. As above.
+        self.held.0.used.store(used as u16, Ordering::Relaxed);
     }
 
     /// The next of its heap's pages.

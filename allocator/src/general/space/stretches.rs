@@ -8,9 +8,9 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::mm::MprotectFlags;
+use rustix::mm::{Advice, MprotectFlags};
 
-use super::{CHUNK, Source, Space};
+use super::{CHUNK, HUGE_PAGES, Source, Space};
 use crate::general::size_class::{GRANULE, MAX_PAGE};
 
 /// Orders of stretches: 8 KiB to 1 MiB.
@@ -146,8 +146,12 @@ impl Space {
             // SAFETY: below the end of the reservation, and nobody has used it yet.
             let opened = unsafe {
                 let at = self.base.add(start as usize * GRANULE).as_ptr().cast();
-                let flags = MprotectFlags::READ | MprotectFlags::WRITE;
-                rustix::mm::mprotect(at, (chunks * CHUNK) as usize * GRANULE, flags)
+                let len = (chunks * CHUNK) as usize * GRANULE;
+                if HUGE_PAGES.load(Ordering::Relaxed) {
+                    // If it does not, there are small ones.
+                    let _ = rustix::mm::madvise(at, len, Advice::LinuxHugepage);
+                }
+                rustix::mm::mprotect(at, len, MprotectFlags::READ | MprotectFlags::WRITE)
             };
             opened.ok()?;
             shared.open += chunks * CHUNK;
