@@ -30,6 +30,11 @@ const SETTLED: u8 = 2;
 /// How long a forked child lives without a segment, in nanoseconds.
 const CHILDHOOD: u64 = 100_000_000;
 
+/// One process in so many removes what others have left behind: those that were killed, or ended by `_exit`.
+const TIDY: u32 = 64;
+/// What they left stays for so long, for who wants to look at it. A sidecar sees to it itself, in its own time.
+const LEFT: Duration = Duration::from_mins(10);
+
 /// The segment of the process, or why there is none.
 pub(super) struct Segment {
     state: AtomicU8,
@@ -150,6 +155,11 @@ fn directory() -> Directory {
 
 fn create(directory: &Directory) -> Result<Writer<CLASSES, 1>, WriteError> {
     let identity = Identity { strategy: "page", ..Identity::default() };
+    if rustix::process::getpid().as_raw_nonzero().get().unsigned_abs().is_multiple_of(TIDY)
+        && let Some(reaper) = directory.reaper()
+    {
+        reaper.reap(LEFT);
+    }
     match Writer::create_general(directory, &identity, &CLASS_BYTES) {
         Err(WriteError::Full { .. })
             if directory.reaper().is_some_and(|reaper| reaper.reap(Duration::ZERO) > 0) =>
