@@ -68,11 +68,6 @@ impl Batch {
         Some(self.numbers[self.len.checked_sub(1)?])
     }
 
-    /// Brings the blocks of a page together, the highest number on top.
-    pub(crate) fn sort(&mut self) {
-        self.numbers[..self.len].sort_unstable();
-    }
-
     /// Links all blocks into a chain; none if the batch is empty.
     pub(crate) fn into_chain(mut self, links: &Links) -> Option<Chain> {
         let mut chain = Chain::one(self.pop()?);

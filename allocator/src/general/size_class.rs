@@ -202,7 +202,7 @@ impl Class {
     /// The class with this index.
     #[inline]
     pub(crate) fn from_index(index: usize) -> Option<Class> {
-        (index < CLASSES).then_some(Class(index as u8 + 1))
+        (index < CLASSES).then(|| Class(index as u8 + 1))
     }
 
     /// Its index, from 0.

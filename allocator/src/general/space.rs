@@ -115,6 +115,36 @@ pub(crate) struct Spot {
     pub(crate) inside: usize,
 }
 
+/// The blocks of one class. Plain values, which a loop keeps in registers.
+#[derive(Clone, Copy)]
+pub(super) struct Blocks {
+    base: NonNull<u8>,
+    page: usize,
+    bytes: usize,
+    count: u32,
+    class: Class,
+}
+
+impl Blocks {
+    /// The number of the block that starts at this address of a page of the class; none if none does.
+    #[inline]
+    pub(super) fn number(self, address: NonNull<u8>) -> Option<u32> {
+        let offset = address.addr().get().wrapping_sub(self.base.addr().get());
+        let in_page = offset & (self.page - 1);
+        let index = self.class.block_at(in_page);
+        let starts = index * self.bytes == in_page && index < self.count as usize;
+        starts.then_some(((offset - in_page) / GRANULE * NUMBERS_PER_PAGE + index) as u32)
+    }
+
+    /// Where the block with this number starts.
+    #[inline]
+    pub(super) fn address(self, number: u32) -> NonNull<u8> {
+        let (page, index) = (number as usize / NUMBERS_PER_PAGE, number as usize % NUMBERS_PER_PAGE);
+        // SAFETY: numbers come from pages that were taken, so the block lies inside the reservation.
+        unsafe { self.base.add(page * GRANULE + index * self.bytes) }
+    }
+}
+
 impl Spot {
     /// The block's number, by which its page's maps know it.
     pub(crate) fn number(self) -> u32 {
@@ -229,11 +259,20 @@ impl Space {
         Spot { class, page: (start / GRANULE) as u32, index, inside: in_page - index * class.bytes() }
     }
 
+    /// The blocks of a class by number and by address, for many of them at once.
+    pub(super) fn blocks(&self, class: Class) -> Blocks {
+        Blocks {
+            base: self.base,
+            page: class.page_bytes(),
+            bytes: class.bytes(),
+            count: class.blocks(),
+            class,
+        }
+    }
+
     /// Where the block with this number starts, on a page of `class`.
     pub(crate) fn address(&self, number: u32, class: Class) -> NonNull<u8> {
-        let (page, index) = (number as usize / NUMBERS_PER_PAGE, number as usize % NUMBERS_PER_PAGE);
-        // SAFETY: numbers come from pages that were taken, so the block lies inside the reservation.
-        unsafe { self.base.add(page * GRANULE + index * class.bytes()) }
+        self.blocks(class).address(number)
     }
 
     /// A page for `class`; `charge` is asked for the bytes that it will need from the kernel, under the lock.
@@ -330,6 +369,9 @@ mod tests {
                 assert_eq!(space.class_of(address), Some(class));
                 let spot = space.spot(address, class);
                 assert_eq!((spot.number(), spot.inside), (number, 0));
+                assert_eq!(space.blocks(class).number(address), Some(number));
+                // SAFETY: inside the block.
+                assert_eq!(space.blocks(class).number(unsafe { address.add(1) }), None);
                 assert_eq!(address.addr().get() % (1 << class.bytes().trailing_zeros()), 0);
                 // SAFETY: the last byte of the block.
                 let last = space.spot(unsafe { address.add(class.bytes() - 1) }, class);

@@ -189,10 +189,10 @@ impl ThreadHeap {
             counters.allocation_failures.add(1);
         }
         counters.ring_misses.add(1);
-        while let Some(block) = batch.pop() {
-            // It is empty, and a batch is half of what it may hold.
-            let _fits = self.front.add(class, core.space.address(block.number(), class));
-        }
+        let blocks = core.space.blocks(class);
+        let refilled = core::iter::from_fn(|| batch.pop()).map(|block| blocks.address(block.number()));
+        // It is empty, and a batch is half of what it may hold.
+        self.front.add_all(class, refilled);
         let block = self.front.take_newest(class);
         self.end_slow_path(class, start, core);
         block.map(|block| (block, zeroed))
@@ -257,13 +257,11 @@ impl ThreadHeap {
     fn spill_oldest(&mut self, class: Class, n: usize, core: &Core) {
         let counters = &self.counters_apart().classes[class.index()];
         let mut batch = Batch::new();
+        let blocks = core.space.blocks(class);
         self.front.take_oldest(class, n.min(batch.room()), |address| {
-            let spot = core.space.spot(address, class);
-            if spot.inside != 0 || spot.index >= class.blocks() as usize {
-                misuse::interior(address, class.bytes());
-            }
+            let Some(number) = blocks.number(address) else { misuse::interior(address, class.bytes()) };
             // The ring gave it up, so this is its only token.
-            batch.push(Block::claim(spot.number()));
+            batch.push(Block::claim(number));
         });
         counters.ring_spilled_blocks.add(batch.len() as u64);
         core.pages.spill(class.index(), &self.held, batch, self.tally(class));

@@ -58,6 +58,7 @@ mod pending;
 mod record;
 mod remote_map;
 mod run;
+mod runs;
 mod table;
 
 #[cfg(all(test, loom))]
@@ -77,7 +78,7 @@ use crate::sync::Padded;
 use self::idle::IdleStack;
 use self::page_heap::PageHeap;
 pub(crate) use self::record::Records;
-use self::run::Run;
+use self::runs::Runs;
 
 /// All pages of `CLASSES` classes, and the page heaps that no thread holds.
 pub(crate) struct Pages<const CLASSES: usize> {
@@ -148,23 +149,19 @@ impl<const CLASSES: usize> Pages<CLASSES> {
     }
 
     /// Sorts out what a ring spills: each block goes back to its page.
-    pub(crate) fn spill(&self, class: usize, held: &Held<CLASSES>, mut batch: Batch, tally: Tally<'_>) {
+    pub(crate) fn spill(&self, class: usize, held: &Held<CLASSES>, batch: Batch, tally: Tally<'_>) {
         let held = held.0[class].as_ref();
-        let mut foreign = Batch::new();
-        while let Some(block) = batch.pop() {
-            match held {
-                Some(heap) if heap.has(Run::page_of(block.number()), &self.records) => {
-                    heap.add(Run::one(block), &self.records);
-                }
-                _ => foreign.push(block),
-            }
-        }
-        foreign.sort();
-        while let Some(run) = Run::pop_from(&mut foreign) {
+        let mut runs = Runs::of(batch);
+        while let Some(run) = runs.pop() {
             let page = run.page();
-            self.records.page(page).remote().push(run, tally);
-            if foreign.peek().map(Run::page_of) != Some(page) {
-                self.records.announce(page, tally);
+            match held {
+                Some(heap) if heap.has(page, &self.records) => heap.add(run, &self.records),
+                _ => {
+                    self.records.page(page).remote().push(run, tally);
+                    if !runs.has(page) {
+                        self.records.announce(page, tally);
+                    }
+                }
             }
         }
     }
