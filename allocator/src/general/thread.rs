@@ -157,13 +157,10 @@ impl ThreadHeap {
 
     /// A block after the ring was found empty.
     pub(super) fn allocate_after_refill(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
-        match self.front.take(class) {
-            Some(block) => Some(block),
-            None => {
-                self.turn(class, Turn::Refill);
-                self.allocate_from_pages(class, self.front.capacity(class) / 2, core).map(|(block, _)| block)
-            }
-        }
+        self.front.take(class).or_else(|| {
+            self.turn(class, Turn::Refill);
+            self.allocate_from_pages(class, self.front.capacity(class) / 2, core).map(|(block, _)| block)
+        })
     }
 
     /// A block, and whether it is known to be all zeroes: one that was never handed out, and that no ring has passed.

@@ -20,12 +20,12 @@ impl Runs {
         let mut runs = Runs { runs: [const { Run::NONE }; BATCH], len: 0 };
         while let Some(block) = batch.pop() {
             let block = Run::one(block);
-            match runs.runs[..runs.len].iter_mut().rev().find(|run| run.shares_word(&block)) {
-                Some(run) => run.merge(block),
-                None => {
-                    runs.runs[runs.len] = block;
-                    runs.len += 1;
-                }
+            let of_its_word = runs.runs[..runs.len].iter_mut().rev().find(|run| run.shares_word(&block));
+            if let Some(run) = of_its_word {
+                run.merge(block);
+            } else {
+                runs.runs[runs.len] = block;
+                runs.len += 1;
             }
         }
         runs
