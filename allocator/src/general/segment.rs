@@ -7,6 +7,9 @@
 //! A forked child begins anew, but not at once: most children soon become another program or end by `_exit`, and would leave
 //! a file behind each time. So a child makes its segment once it has lived for a while ([`CHILDHOOD`]); its counts come along then.
 //!
+//! A process that is killed or ends by `_exit` leaves its file behind, and nobody is told. A sidecar removes it after a while, so does who
+//! finds the directory full; where there is neither, one process in [`TIDY`] that makes a segment does.
+//!
 //! Invariant: a heap's slot is of the generation that it remembers; generations only go up.
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
