@@ -259,7 +259,7 @@ fn turn(dice: &mut Dice, own: &mut Vec<Piece>) {
 
 /// The child of a process with many threads: it has this thread's blocks, and no other thread.
 fn in_child(dice: &mut Dice, own: &mut Vec<Piece>) -> ! {
-    for piece in &own {
+    for piece in own.iter() {
         piece.check(piece.size);
     }
     let mut more = Vec::with_capacity(600);
