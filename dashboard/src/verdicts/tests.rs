@@ -44,10 +44,7 @@ fn a_storm_is_told_and_is_over_when_its_segment_has_gone() {
     assert_eq!(json["verdict"], "retry_storm");
     assert_eq!((&json["class"], &json["shard"]), (&"8192".into(), &"5".into()));
     assert_eq!((&json["since"], &json["severity"]), (&1_000_000.into(), &"storm".into()));
-    assert_eq!(
-        json["evidence"],
-        "50% of the CASes on the list fail, 1M a second; 1 failed CASes for each batch"
-    );
+    assert_eq!(json["evidence"], "1 failed CASes for each batch, 1M a second, 50% of all on the list");
     assert_eq!(json["figures"]["failed_share"], 0.5);
     assert!(json["advice"].as_str().is_some_and(|advice| advice.contains("`page`")));
 
