@@ -3,6 +3,7 @@
 //! The sidecar shares the machine with what it shows. It costs every design the same, and `stormglass bench` does
 //! without it.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use stormglass_bench::Plan;
@@ -65,7 +66,8 @@ fn told(all: &[Told]) -> String {
             );
         }
         let times = if told.raised == 1 { String::new() } else { format!(", {} times", told.raised) };
-        text.push_str(&format!("  {}, {}{times}: {}\n", told.strategy, told.workload, told.finding));
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {}, {}{times}: {}", told.strategy, told.workload, told.finding);
     }
     text
 }

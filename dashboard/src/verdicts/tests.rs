@@ -100,3 +100,30 @@ fn a_sidecar_that_takes_the_machine_says_so() {
     }
     assert_eq!(on(&own), 1);
 }
+
+#[test]
+fn metrics_have_a_series_for_each_place_that_ever_had_a_verdict() {
+    use crate::exposition::Exposition;
+    use crate::source::SharedSource;
+    use crate::synthetic::Fixed;
+
+    let verdicts = Verdicts::default();
+    let source = SharedSource::new(Fixed::new(Vec::new()));
+    let exposition = Exposition::new(source, verdicts.clone()).expect("the table registers");
+    let render = || exposition.render().expect("the text encodes");
+    assert!(!render().contains("stormglass_verdict"), "no series before there is something to say");
+
+    let mut clinic = Clinic::new(verdicts);
+    watch(&mut clinic, &[1], 1..8);
+    let labels = r#"command="hammer",strategy="lockfree-walk",workload="storm""#;
+    let active =
+        format!(r#"stormglass_verdict_active{{{labels},class="8192",shard="5",verdict="retry_storm"}}"#);
+    let raised = format!(r#"stormglass_verdicts_raised_total{{{labels},verdict="retry_storm"}} 1"#);
+    for (line, on) in [(format!("{active} 1\n"), true), (format!("{active} 0\n"), false)] {
+        if !on {
+            watch(&mut clinic, &[], 8..9);
+        }
+        let text = render();
+        assert!(text.contains(&line) && text.contains(&raised), "{text}");
+    }
+}

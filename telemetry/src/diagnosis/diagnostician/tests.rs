@@ -43,7 +43,8 @@ fn add(counts: &mut Counts, rates: &Rates, seconds: f64) {
             .zip(place)
             .fold(0, |index, (&label, at)| index * schema.labels[label].values.len() + at);
         // Of a histogram, the sum.
-        counts.values[family.start + index * family.width + family.width - 1] += (rate * seconds).round() as u64;
+        counts.values[family.start + index * family.width + family.width - 1] +=
+            (rate * seconds).round() as u64;
     }
 }
 
@@ -54,7 +55,12 @@ fn delta(rates: &Rates, elapsed: Duration) -> Delta {
 }
 
 /// What turns on within `span`, and when.
-fn raised(rates: &Rates, interval: Duration, span: Duration, around: &Around) -> Vec<(Verdict, String, Duration)> {
+fn raised(
+    rates: &Rates,
+    interval: Duration,
+    span: Duration,
+    around: &Around,
+) -> Vec<(Verdict, String, Duration)> {
     let mut diagnostician = Diagnostician::new();
     let delta = delta(rates, interval);
     let mut now = Duration::ZERO;
@@ -73,9 +79,9 @@ fn raised(rates: &Rates, interval: Duration, span: Duration, around: &Around) ->
 /// What raises the verdict, alone, and what lies just below one limit each.
 fn scripts(verdict: Verdict) -> (Rates, Vec<Rates>) {
     use Metric::{
-        CasAttempts, CasFailures, LockAcquisitions, LockContended, LockWait, MaskMisses, RefilledBlocks, Refills,
-        RemoteFrees, RingBypasses, RingHits, RingMisses, RingReturns, StealScans, StolenBlocks, WalkBlocksKept,
-        WalkBlocksWasted,
+        CasAttempts, CasFailures, LockAcquisitions, LockContended, LockWait, MaskMisses, RefilledBlocks,
+        Refills, RemoteFrees, RingBypasses, RingHits, RingMisses, RingReturns, StealScans, StolenBlocks,
+        WalkBlocksKept, WalkBlocksWasted,
     };
     match verdict {
         Verdict::RetryStorm => {
@@ -124,20 +130,37 @@ fn scripts(verdict: Verdict) -> (Rates, Vec<Rates>) {
             };
             (
                 convoy(10_000.0, 1_050.0, 0.052),
-                vec![convoy(11_000.0, 1_050.0, 0.052), convoy(10_000.0, 1_050.0, 0.048), convoy(9_000.0, 950.0, 0.3)],
+                vec![
+                    convoy(11_000.0, 1_050.0, 0.052),
+                    convoy(10_000.0, 1_050.0, 0.048),
+                    convoy(9_000.0, 950.0, 0.3),
+                ],
             )
         }
         Verdict::RingStarvation => {
             let starved = |hits: f64, misses: f64| {
-                rates(&[(RingHits, hits), (RingMisses, misses), (Refills, misses), (RefilledBlocks, hits + misses)])
+                rates(&[
+                    (RingHits, hits),
+                    (RingMisses, misses),
+                    (Refills, misses),
+                    (RefilledBlocks, hits + misses),
+                ])
             };
             (starved(74_000.0, 51_000.0), vec![starved(80_000.0, 51_000.0), starved(70_000.0, 49_000.0)])
         }
         Verdict::RemoteFreeFlood => {
             let flood = |own: f64, remote: f64| {
-                pushes(&[(RingReturns, own), (RingBypasses, remote), (RemoteFrees, remote), (CasAttempts, remote)])
+                pushes(&[
+                    (RingReturns, own),
+                    (RingBypasses, remote),
+                    (RemoteFrees, remote),
+                    (CasAttempts, remote),
+                ])
             };
-            (flood(1_500_000.0, 510_000.0), vec![flood(1_600_000.0, 510_000.0), flood(1_000_000.0, 490_000.0)])
+            (
+                flood(1_500_000.0, 510_000.0),
+                vec![flood(1_600_000.0, 510_000.0), flood(1_000_000.0, 490_000.0)],
+            )
         }
         Verdict::StealThrash => {
             let thrash = |scans: f64, stolen: f64| rates(&[(StealScans, scans), (StolenBlocks, stolen)]);
@@ -192,7 +215,10 @@ fn each_verdict_is_raised_within_two_seconds_and_not_just_below_any_limit() {
 fn the_remote_free_stack_can_storm_as_well() {
     let storm = pushes(&[(Metric::CasAttempts, 100_000.0), (Metric::CasFailures, 25_000.0)]);
     let found = raised(&storm, INTERVALS[0], Duration::from_secs(2), &Around::default());
-    assert!(matches!(&found[..], [(Verdict::RetryStorm, place, _)] if place == "class 8192 shard 5"), "{found:?}");
+    assert!(
+        matches!(&found[..], [(Verdict::RetryStorm, place, _)] if place == "class 8192 shard 5"),
+        "{found:?}"
+    );
 }
 
 /// A storm, as bad as they come.
@@ -355,8 +381,10 @@ proptest! {
         looks in proptest::collection::vec((0_u64..5, 20_u64..900), 1..300),
     ) {
         let mut diagnostician = Diagnostician::new();
-        let (mut now, mut on, mut raised_at, mut cleared_at) = (Duration::ZERO, None, None, None::<Duration>);
-        let mut calm_since = Duration::ZERO;
+        let [hold, calm, raise] = [HOLD, CALM, RAISE_AFTER].map(|span| span.as_millis() as u64);
+        // Milliseconds, all of them.
+        let (mut now, mut stormed) = (0_u64, 0_u64);
+        let (mut on, mut raised_at, mut cleared_at) = (None, None::<u64>, None::<u64>);
         for (strength, milliseconds) in looks {
             let elapsed = Duration::from_millis(milliseconds);
             // Calm, just under and just over what keeps and what raises, and a storm.
@@ -366,32 +394,32 @@ proptest! {
                 (Metric::CasFailures, failures),
                 (Metric::CasAttempts, 5.0 * failures),
             ]);
-            now += elapsed;
+            now += milliseconds;
             let changes = diagnostician.observe(&delta(&load, elapsed), &Around::default());
             for change in changes {
                 match change {
                     Change::Raised(finding) if finding.verdict == Verdict::RetryStorm => {
                         prop_assert!(on.is_none(), "on twice");
                         if let Some(before) = raised_at {
-                            prop_assert!(now - before >= HOLD + RAISE_AFTER, "again after {:?}", now - before);
+                            prop_assert!(now - before >= hold + raise, "again after {}", now - before);
                         }
                         if let Some(before) = cleared_at {
-                            prop_assert!(now - before >= RAISE_AFTER);
+                            prop_assert!(now - before >= raise);
                         }
                         (on, raised_at) = (Some(now), Some(now));
                     }
                     Change::Cleared(past, why) if past.finding.verdict == Verdict::RetryStorm => {
                         prop_assert_eq!(why, Why::Calm);
                         let since = on.take().expect("it was on");
-                        prop_assert!(now - since >= HOLD, "off after {:?}", now - since);
-                        prop_assert!(now - calm_since >= CALM, "calm for {:?} only", now - calm_since);
+                        prop_assert!(now - since >= hold, "off after {}", now - since);
+                        prop_assert!(now - stormed >= calm, "calm for {} only", now - stormed);
                         cleared_at = Some(now);
                     }
                     _ => {}
                 }
             }
             if strength > 2 && elapsed >= LOOK {
-                calm_since = now;
+                stormed = now;
             }
         }
         prop_assert_eq!(diagnostician.active().any(|f| f.verdict == Verdict::RetryStorm), on.is_some());
