@@ -89,7 +89,7 @@ fn the_ledger_is_bounded_and_goes_on_counting() {
 #[test]
 fn a_sidecar_that_takes_the_machine_says_so() {
     let mut own = Own::default();
-    let on = |own: &Own| own.diagnostician.active().count();
+    let on = |own: &Own| own.diagnostician.active().len();
     for second in 0..5 {
         own.look(second * SECOND, second * SECOND / 1000);
     }

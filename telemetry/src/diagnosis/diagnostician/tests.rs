@@ -1,6 +1,6 @@
 //! Scripted processes: so many events of each kind a second, in class 8192, shard 5 and the ring of that class.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
@@ -48,8 +48,13 @@ fn add(counts: &mut Counts, rates: &Rates, seconds: f64) {
     }
 }
 
+fn zero() -> Counts {
+    static OWN: LazyLock<Arc<Schema>> = LazyLock::new(|| Arc::new(Schema::own()));
+    Counts::zero(Arc::clone(&OWN))
+}
+
 fn delta(rates: &Rates, elapsed: Duration) -> Delta {
-    let mut counts = Counts::zero(Arc::new(Schema::own()));
+    let mut counts = zero();
     add(&mut counts, rates, elapsed.as_secs_f64());
     Delta { elapsed: Some(elapsed), counts }
 }
@@ -271,9 +276,12 @@ fn a_gap_breaks_what_was_rising_and_ends_nothing_that_is_on() {
         assert_eq!(diagnostician.observe(&gap, &Around::default()), []);
     }
     let on = (0..4).flat_map(|_| diagnostician.observe(&look, &Around::default())).count();
-    assert_eq!(on, 1 + usize::from(diagnostician.active().any(|f| f.verdict == Verdict::CasMultiplication)));
+    assert_eq!(
+        on,
+        1 + usize::from(diagnostician.active().iter().any(|f| f.verdict == Verdict::CasMultiplication))
+    );
     assert_eq!(diagnostician.observe(&gap, &Around::default()), []);
-    assert_eq!(diagnostician.active().count(), on);
+    assert_eq!(diagnostician.active().len(), on);
 }
 
 /// A live process that has counted this, `age` after its birth at 100 s.
@@ -307,7 +315,7 @@ fn snapshot(counts: &Counts, age: Duration) -> Snapshot {
 #[test]
 fn snapshots_are_compared_with_those_before_and_a_dead_process_ends_its_verdicts() {
     let mut diagnostician = Diagnostician::new();
-    let mut counts = Counts::zero(Arc::new(Schema::own()));
+    let mut counts = zero();
     let mut changes = Vec::new();
     let mut last = None;
     // Read every 50 ms, as by somebody who asks all the time.
@@ -328,7 +336,7 @@ fn snapshots_are_compared_with_those_before_and_a_dead_process_ends_its_verdicts
     dead.taken += 1_000_000_000;
     let ended = diagnostician.see(&dead, &Around::default());
     assert!(matches!(&ended[..], [Change::Cleared(_, Why::Ended), ..]), "{ended:?}");
-    assert_eq!((diagnostician.active().count(), diagnostician.past().count()), (0, found.len()));
+    assert_eq!((diagnostician.active().len(), diagnostician.past().count()), (0, found.len()));
     assert_eq!(diagnostician.see(&dead, &Around::default()), [], "once");
 }
 
@@ -337,7 +345,7 @@ fn counts_that_begin_anew_raise_nothing() {
     // A segment that is used again, a child after a fork: each read is of other counts than the one before, and huge.
     let mut diagnostician = Diagnostician::new();
     for turn in 0..40_u32 {
-        let mut counts = Counts::zero(Arc::new(Schema::own()));
+        let mut counts = zero();
         add(&mut counts, &storm(), if turn % 2 == 0 { 1000.0 } else { 1.0 });
         let read = snapshot(&counts, Duration::from_secs(10) + Duration::from_millis(500) * turn);
         assert_eq!(diagnostician.see(&read, &Around::default()), [], "turn {turn}");
@@ -346,7 +354,7 @@ fn counts_that_begin_anew_raise_nothing() {
 
 #[test]
 fn a_process_that_ran_before_it_was_seen_is_judged_from_then_on() {
-    let mut counts = Counts::zero(Arc::new(Schema::own()));
+    let mut counts = zero();
     add(&mut counts, &storm(), 3600.0);
     let mut diagnostician = Diagnostician::new();
     for step in 0..10_u32 {
@@ -367,9 +375,40 @@ fn what_is_remembered_is_bounded() {
     for _ in 0..4 {
         diagnostician.observe(&delta, &Around::default());
     }
-    assert_eq!(diagnostician.active().count(), ALARMS);
+    assert_eq!(diagnostician.active().len(), ALARMS);
     diagnostician.end(0);
     assert_eq!(diagnostician.past().count(), PASTS);
+}
+
+#[test]
+fn the_worst_place_comes_first() {
+    let mut counts = zero();
+    add(&mut counts, &storm(), 0.5);
+    // Every other shard of the class, half as badly.
+    let storming: Vec<u64> = counts.values.clone();
+    let schema = Arc::clone(&counts.schema);
+    for metric in [Metric::CasFailures, Metric::CasAttempts, Metric::Refills] {
+        let family = schema.family(metric).expect("an own metric");
+        let shard = family.width * if family.labels.len() == 3 { Op::ALL.len() } else { 1 };
+        let class = family.start + CLASS * 8 * shard;
+        for to in (0..8).filter(|&to| to != SHARD) {
+            for i in 0..shard {
+                counts.values[class + to * shard + i] = storming[class + SHARD * shard + i] / 2;
+            }
+        }
+    }
+    let mut diagnostician = Diagnostician::new();
+    for _ in 0..2 {
+        let look = Delta { elapsed: Some(INTERVALS[1]), counts: counts.clone() };
+        diagnostician.observe(&look, &Around::default());
+    }
+    let places: Vec<String> = diagnostician
+        .active()
+        .iter()
+        .filter(|f| f.verdict == Verdict::RetryStorm)
+        .map(|f| f.place.to_string())
+        .collect();
+    assert_eq!((places.len(), places[0].as_str()), (8, "class 8192 shard 5"));
 }
 
 proptest! {
@@ -422,6 +461,6 @@ proptest! {
                 stormed = now;
             }
         }
-        prop_assert_eq!(diagnostician.active().any(|f| f.verdict == Verdict::RetryStorm), on.is_some());
+        prop_assert_eq!(diagnostician.active().iter().any(|f| f.verdict == Verdict::RetryStorm), on.is_some());
     }
 }
