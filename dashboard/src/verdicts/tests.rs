@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use stormglass_telemetry::{Metric, Op};
 
 use super::*;
@@ -148,7 +150,8 @@ impl tracing::Subscriber for Log {
         struct Fields(String);
         impl tracing::field::Visit for Fields {
             fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                self.0 += &format!(" {field}={value:?}");
+                // Writing to a string does not fail.
+                let _ = write!(self.0, " {field}={value:?}");
             }
         }
         let mut fields = Fields(format!("{} {}", event.metadata().level(), event.metadata().target()));
