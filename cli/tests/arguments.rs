@@ -124,7 +124,8 @@ fn a_secret_that_cannot_be_used_is_named_and_not_shown() {
     let place = private();
     let path = place.path().join("token");
     std::fs::write(&path, "hush").expect("written");
-    let said = refused(&["serve", "--listen", "127.0.0.1:0", "--token-file", path.to_str().expect("text")], 2);
+    let said =
+        refused(&["serve", "--listen", "127.0.0.1:0", "--token-file", path.to_str().expect("text")], 2);
     assert!(said.contains("holds no token") && !said.contains("hush"), "{said}");
     let said = refused(&["serve", "--listen", "127.0.0.1:0", "--token-file", "/nowhere/token"], 2);
     assert!(said.contains("/nowhere/token cannot be read"), "{said}");

@@ -4,6 +4,7 @@
 // WINDOW and a little more, whatever the number of processes.
 
 import { rank, seriesOf } from "./designs.js";
+import { gather } from "./verdicts.js";
 
 /** Milliseconds that the time lines show. */
 export const WINDOW = 60000;
@@ -36,6 +37,8 @@ export class Store {
   racing = false;
   leftOut = 0;
   seriesLeftOut = 0;
+  /** What is wrong, and what was in the last minute. */
+  verdicts = [];
   report = null;
 
   /** Takes only the points of a frame in: what the reader looks at while paused stays, yet no line gets a hole. */
@@ -53,6 +56,7 @@ export class Store {
     this.report = frame.results ?? this.report;
     this.leftOut = frame.left_out ?? 0;
     this.seriesLeftOut = frame.series_left_out ?? 0;
+    this.verdicts = gather(frame);
     this.anyLive = frame.processes.some((process) => process.live);
     this.racing = frame.processes.some((process) => process.live && !process.general);
     this.points(frame);

@@ -1,7 +1,7 @@
 //! `/metrics`: reads the segments when it is asked, and answers in the words that the client takes.
 //!
 //! ```text
-//! snapshots -> groups (series.rs) -> parts: processes.rs, sidecar.rs -> families, within the budget -> text, OpenMetrics, protobuf
+//! snapshots -> groups (series.rs) -> parts: verdicts.rs, processes.rs, sidecar.rs -> families, within the budget -> text, OpenMetrics, protobuf
 //! ```
 //!
 //! What else is to be exposed is one more part, in a file of its own.
@@ -17,6 +17,7 @@ mod openmetrics;
 mod processes;
 mod series;
 mod sidecar;
+mod verdicts;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,6 +30,7 @@ use stormglass_telemetry::Snapshot;
 
 use crate::retired::Group;
 use crate::source::SharedSource;
+use crate::verdicts::Verdicts;
 use budget::{Budget, Order};
 use families::Families;
 use series::Series;
@@ -68,10 +70,11 @@ struct Moment<'a> {
     groups: &'a [(Group, Series)],
     errors: u64,
     own: &'a OwnCounts,
+    verdicts: &'a Verdicts,
 }
 
 /// What is exposed, in the order in which the budget is given out; the last is about the scrape itself.
-const PARTS: [fn(&Moment<'_>, &mut Families); 2] = [processes::add, sidecar::add];
+const PARTS: [fn(&Moment<'_>, &mut Families); 3] = [verdicts::add, processes::add, sidecar::add];
 
 /// Answers scrapes.
 #[derive(Clone)]
@@ -79,6 +82,7 @@ pub(crate) struct Exposition(Arc<Inner>);
 
 struct Inner {
     source: SharedSource,
+    verdicts: Verdicts,
     options: Options,
     own: Arc<OwnCounts>,
     order: Mutex<Order>,
@@ -98,9 +102,9 @@ impl fmt::Display for Unwritable {
 impl std::error::Error for Unwritable {}
 
 impl Exposition {
-    pub(crate) fn new(source: SharedSource, options: Options) -> Exposition {
+    pub(crate) fn new(source: SharedSource, verdicts: Verdicts, options: Options) -> Exposition {
         let (own, order, warned) = (Arc::default(), Mutex::default(), AtomicBool::new(false));
-        Exposition(Arc::new(Inner { source, options, own, order, warned }))
+        Exposition(Arc::new(Inner { source, verdicts, options, own, order, warned }))
     }
 
     /// What it counts of itself.
@@ -123,7 +127,7 @@ impl Exposition {
     }
 
     fn families(&self) -> Vec<MetricFamily> {
-        let Inner { source, options, own, order, .. } = &*self.0;
+        let Inner { source, verdicts, options, own, order, .. } = &*self.0;
         let (snapshots, groups, errors) = {
             let mut source = source.lock();
             let snapshots = source.snapshots();
@@ -132,7 +136,7 @@ impl Exposition {
         };
         // A panic while it was held cannot leave it in a bad state: it only ever learns.
         let groups = order.lock().unwrap_or_else(PoisonError::into_inner).sort(groups);
-        let moment = Moment { snapshots: &snapshots, groups: &groups, errors, own };
+        let moment = Moment { snapshots: &snapshots, groups: &groups, errors, own, verdicts };
         let mut families = Families::within(Budget::of(options.max_series));
         for part in PARTS {
             part(&moment, &mut families);

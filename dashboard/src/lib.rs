@@ -23,14 +23,17 @@ mod round;
 mod routes;
 mod security;
 mod server;
+mod shown;
 mod sidecar;
 mod source;
 mod stream;
 #[cfg(test)]
 mod synthetic;
+mod verdicts;
 
 pub use error::ServeError;
 pub use exposition::Grouping;
 pub use exposure::{Exposure, Token};
 pub use results::Results;
 pub use sidecar::{Config, Sidecar};
+pub use verdicts::{Told, Verdicts};

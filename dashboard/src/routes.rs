@@ -123,6 +123,7 @@ mod tests {
     use crate::source::SharedSource;
     use crate::stream;
     use crate::synthetic::{self, Fixed, SECOND};
+    use crate::verdicts::Verdicts;
 
     fn app(token: Option<Token>) -> Router {
         let source =
@@ -130,8 +131,8 @@ mod tests {
         let results = Results::default();
         results.publish(serde_json::json!({"command": "stormglass watch"}));
         let options = Options { grouping: Grouping::Kind, max_series: 1000 };
-        let exposition = Exposition::new(source.clone(), options);
-        let observer = Arc::new(Mutex::new(Observer::new(source, results)));
+        let exposition = Exposition::new(source.clone(), Verdicts::default(), options);
+        let observer = Arc::new(Mutex::new(Observer::new(source, results, Verdicts::default())));
         // The sampler is dropped: there is no stream in these tests.
         let (_, frames) = stream::channel(Arc::clone(&observer));
         let hosts = Hosts::new("127.0.0.1:7070".parse().expect("an address"), &["glass.example".to_owned()]);

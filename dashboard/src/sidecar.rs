@@ -24,6 +24,7 @@ use crate::security::{Hosts, Rules};
 use crate::server::{self, Limits};
 use crate::source::SharedSource;
 use crate::stream;
+use crate::verdicts::Verdicts;
 
 /// Series of a scrape at most, unless the user says otherwise.
 const MAX_SERIES: u64 = 50_000;
@@ -74,6 +75,7 @@ pub struct Sidecar {
     source: SharedSource,
     options: Options,
     results: Results,
+    verdicts: Verdicts,
 }
 
 impl Sidecar {
@@ -114,6 +116,7 @@ impl Sidecar {
             source,
             options: Options { grouping: config.grouping, max_series: config.max_series },
             results: Results::default(),
+            verdicts: Verdicts::default(),
         })
     }
 
@@ -133,15 +136,20 @@ impl Sidecar {
         self.results.clone()
     }
 
+    /// What is found wrong, while it serves.
+    pub fn verdicts(&self) -> Verdicts {
+        self.verdicts.clone()
+    }
+
     /// Serves until `shutdown` resolves. Needs no more than a current-thread runtime with time and I/O.
     ///
     /// # Errors
     ///
     /// None any more: what can go wrong is found out by [`Sidecar::bind`].
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
-        let exposition = Exposition::new(self.source.clone(), self.options);
-        let observer = Observer::new(self.source, self.results).beside(Arc::clone(exposition.own()));
-        let observer = Arc::new(Mutex::new(observer));
+        let exposition = Exposition::new(self.source.clone(), self.verdicts.clone(), self.options);
+        let observer = Observer::new(self.source, self.results, self.verdicts);
+        let observer = Arc::new(Mutex::new(observer.beside(Arc::clone(exposition.own()))));
         let (sampler, frames) = stream::channel(Arc::clone(&observer));
         let router = router(Shared::new(observer, frames, exposition), self.rules);
 

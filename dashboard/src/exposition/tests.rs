@@ -13,7 +13,11 @@ use crate::synthetic::{self, Fixed, SECOND, add};
 const BLESS: &str = "STORMGLASS_BLESS";
 
 fn exposition(source: Fixed, max_series: u64) -> Exposition {
-    Exposition::new(SharedSource::new(source), Options { grouping: Grouping::Kind, max_series })
+    Exposition::new(
+        SharedSource::new(source),
+        Verdicts::default(),
+        Options { grouping: Grouping::Kind, max_series },
+    )
 }
 
 fn text(exposition: &Exposition) -> String {
@@ -220,6 +224,7 @@ fn a_newcomer_takes_no_series_from_those_that_were_there() {
     let source = std::sync::Arc::new(std::sync::Mutex::new(vec![before]));
     let exposition = Exposition::new(
         SharedSource::new(Changing(Arc::clone(&source), Retired::default())),
+        Verdicts::default(),
         Options { grouping: Grouping::Kind, max_series: budget },
     );
     let of_hammer = |text: String| {
@@ -259,7 +264,7 @@ fn a_command_is_one_group_if_that_is_asked_for() {
     let mut source = Fixed::new(snapshots);
     source.retired.bury(storm().remove(0));
     let options = Options { grouping: Grouping::Command, max_series: u64::MAX };
-    let text = text(&Exposition::new(SharedSource::new(source), options));
+    let text = text(&Exposition::new(SharedSource::new(source), Verdicts::default(), options));
     let labels = r#"command="hammer",strategy="",workload="""#;
     for (series, wanted) in [
         (format!("stormglass_threads{{{labels}}}"), 6.0),
