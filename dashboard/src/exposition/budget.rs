@@ -105,7 +105,7 @@ mod tests {
     fn commands_without_end_take_no_memory_without_end() {
         let mut order = Order::default();
         for number in 0..REMEMBERED + 10 {
-            order.sort(BTreeMap::from([(group(&number.to_string()), ())]));
+            order.sort(BTreeMap::from([(group(&number.to_string()), number)]));
         }
         assert_eq!(order.0.len(), REMEMBERED);
     }
