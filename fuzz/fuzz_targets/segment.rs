@@ -17,7 +17,8 @@ fn scene() -> &'static (Vec<u8>, PathBuf) {
     SCENE.get_or_init(|| {
         let place = std::env::temp_dir().join(format!("stormglass-fuzz-{}", std::process::id()));
         let writer: Writer<3, 2> =
-            Writer::create_general(&Directory::at(&place), &Identity::default(), &[16, 48, 1024]).expect("a segment");
+            Writer::create_general(&Directory::at(&place), &Identity::default(), &[16, 48, 1024])
+                .expect("a segment");
         let slot = writer.claim().expect("a slot");
         slot.classes[1].ring_hits.add(5);
         slot.shard(2, 1).refills.add(7);
