@@ -15,10 +15,12 @@
 //! heaps, of the space, large spans. So the peak is that of a process that keeps nothing, by a few per cent, and a process whose
 //! need goes up and down below its peak keeps its memory until the delay has passed. With `STORMGLASS_PURGE_MS=-1` nothing goes back.
 
-use super::process::{self, Core, LARGE, LIMIT};
+use super::process::{self, Core, LARGE, LIMIT, TRANSFER};
+use super::resting;
 use super::size_class::Class;
 use super::space::{Refusal, Source, Sweep};
 use super::thread::{Counters, ThreadHeap};
+use super::transfer;
 use crate::batch::Batch;
 use crate::block::FreshPage;
 use crate::site::Tally;
@@ -36,6 +38,13 @@ impl ThreadHeap {
     pub(super) fn fill(&mut self, class: Class, batch: &mut Batch, core: &Core) {
         let (tally, counters) = (self.tally(class), self.counters_apart());
         let take = |source| take(class, source, tally, counters, core);
+        core.pages.refill(class.index(), &mut self.held, batch, tally, || None);
+        while batch.is_empty() && resting::rob(class, core, counters) {
+            core.pages.refill(class.index(), &mut self.held, batch, tally, || None);
+        }
+        if !batch.is_empty() {
+            return self.shed(class, core);
+        }
         core.pages.refill(class.index(), &mut self.held, batch, tally, || {
             let idle = take(Source::Idle);
             if idle.is_some() || LIMIT.would_peak(class.page_bytes()) { idle } else { take(Source::Anywhere) }
@@ -91,6 +100,8 @@ impl ThreadHeap {
     pub(super) fn give_back(&mut self, now: u64, delay: u64, core: &Core) {
         self.collect_held(core);
         if core.may_look_at_idle(now, delay) {
+            resting::empty(now.saturating_sub(delay), core, self.counters_apart());
+            self.collect_batches(core, |class| TRANSFER.rests(class));
             self.collect_idle(core);
             self.sweep(if delay == 0 { Sweep::All } else { Sweep::Old }, usize::MAX, core);
             core.space.turn();
@@ -100,10 +111,20 @@ impl ThreadHeap {
 
     /// Gives back whatever is free, for want of memory or because a user asks; whether that was anything.
     pub(super) fn purge(&mut self, core: &Core) -> bool {
+        resting::empty(u64::MAX, core, self.counters_apart());
+        self.collect_batches(core, |_| true);
         self.collect_held(core);
         self.collect_idle(core);
         let pages = self.sweep(Sweep::All, usize::MAX, core) > 0;
         LARGE.purge(clock::monotonic(), 0, &self.counters_apart().totals) > 0 || pages
+    }
+
+    /// The batches between the rings go to their pages, of those classes that `of` names.
+    fn collect_batches(&self, core: &Core, of: impl Fn(Class) -> bool) {
+        for class in Class::all().filter(|&class| of(class)) {
+            let to_pages = |batch: &[*mut u8]| self.to_pages(class, transfer::blocks(batch), core, self.counters());
+            while TRANSFER.take(class, to_pages).is_ok() {}
+        }
     }
 
     /// The whole pages of the thread's heaps become the space's.
