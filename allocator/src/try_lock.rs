@@ -88,7 +88,9 @@ mod models {
             let stack = Arc::new(TryLock::new(vec![1_u32]));
             let other = {
                 let stack = Arc::clone(&stack);
-                thread::spawn(move || (stack.try_with(|stack| stack.push(2)).is_none(), stack.try_with(|stack| stack.pop())))
+                thread::spawn(move || {
+                    (stack.try_with(|stack| stack.push(2)).is_none(), stack.try_with(|stack| stack.pop()))
+                })
             };
             let own = stack.try_with(|stack| stack.pop());
             let (kept, taken) = other.join().expect("no panic");

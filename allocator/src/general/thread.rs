@@ -295,11 +295,16 @@ impl ThreadHeap {
     /// Moves the older half of a ring to where another ring finds it, or to their pages.
     fn spill_batch(&mut self, class: Class, core: &Core) {
         let (half, tally) = ((self.front.capacity(class) / 2).min(BATCH), self.tally(class));
+        let blocks = core.space.blocks(class);
         let put = TRANSFER.put(class, |places| {
             let mut places = places.iter_mut();
-            self.front.take_oldest(class, half, |block| {
+            self.front.take_oldest(class, half, |address| {
+                // What is no block must not become another thread's.
+                if blocks.number(address).is_none() {
+                    misuse::interior(address, class.bytes());
+                }
                 if let Some(place) = places.next() {
-                    *place = block.as_ptr();
+                    *place = address.as_ptr();
                 }
             });
             half
@@ -321,7 +326,8 @@ impl ThreadHeap {
     fn spill_counting(&self, class: Class, n: usize, core: &Core, counters: &Counters) {
         let mut batch = Batch::new();
         let blocks = core.space.blocks(class);
-        self.front.take_oldest(class, n.min(batch.room()), |address| batch.push(owned(address, class, blocks)));
+        self.front
+            .take_oldest(class, n.min(batch.room()), |address| batch.push(owned(address, class, blocks)));
         counters.classes[class.index()].ring_spilled_blocks.add(batch.len() as u64);
         let tally = Tally { counters: counters.shard(class.index(), 0), delay: Delay::NONE };
         core.pages.spill(class.index(), &self.held, batch, tally);

@@ -25,9 +25,9 @@ use crate::sync::Padded;
 use crate::try_lock::TryLock;
 
 /// Batches of a class at most.
-const BATCHES: usize = 16;
+const BATCHES: usize = 32;
 /// Bytes of blocks of a class, about.
-const STACK: usize = 1 << 20;
+const STACK: usize = 4 << 20;
 
 /// The batches of all classes.
 pub(super) struct Transfer([Padded<Stack>; CLASSES]);

@@ -122,7 +122,8 @@ impl ThreadHeap {
     /// The batches between the rings go to their pages, of those classes that `of` names.
     fn collect_batches(&self, core: &Core, of: impl Fn(Class) -> bool) {
         for class in Class::all().filter(|&class| of(class)) {
-            let to_pages = |batch: &[*mut u8]| self.to_pages(class, transfer::blocks(batch), core, self.counters());
+            let to_pages =
+                |batch: &[*mut u8]| self.to_pages(class, transfer::blocks(batch), core, self.counters());
             while TRANSFER.take(class, to_pages).is_ok() {}
         }
     }
