@@ -259,7 +259,9 @@ fn turn(dice: &mut Dice, own: &mut Vec<Piece>) {
 
 /// The child of a process with many threads: it has this thread's blocks, and no other thread.
 fn in_child(dice: &mut Dice, own: &mut Vec<Piece>) -> ! {
-    own.iter().for_each(|piece| piece.check(piece.size));
+    for piece in own.iter() {
+        piece.check(piece.size);
+    }
     let mut more = Vec::with_capacity(600);
     for _ in 0..2000 {
         if dice.one_in(3)

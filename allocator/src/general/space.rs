@@ -29,6 +29,7 @@ use self::granule::{Granule, Memory};
 use self::stretches::{Links, Shared};
 pub(crate) use self::sweep::Sweep;
 
+use super::front::View;
 use super::large::lock::ForkLock;
 use super::size_class::{Class, GRANULE, MAX_PAGE};
 use crate::block::NUMBERS_PER_PAGE;
@@ -178,6 +179,11 @@ impl Space {
         self.granules as usize
     }
 
+    /// Where pages and their class bytes are, for a front.
+    pub(super) fn view(&self) -> View {
+        View { base: self.base.addr().get(), granules: self.granules(), marks: self.classes.as_ptr() }
+    }
+
     fn class_byte(&self, granule: u32) -> &AtomicU8 {
         debug_assert!(granule < self.granules);
         // SAFETY: callers name granules of the reservation; zeroed by the kernel.
@@ -212,7 +218,7 @@ impl Space {
         // Relaxed: who frees a block got its pointer from who allocated it, and with it everything that happened before.
         let byte = self.class_byte(granule as u32).load(Ordering::Relaxed);
         // A free stretch is above every class.
-        Class::from_index(usize::from(byte).wrapping_sub(1))
+        Class::from_mark(byte)
     }
 
     /// Where an address of a page of `class` lies.
@@ -257,7 +263,7 @@ impl Space {
         })?;
         for granule in taken.number..taken.number + (1 << order) {
             // Relaxed: the page is the caller's alone; see `class_of`.
-            self.class_byte(granule).store(class.index() as u8 + 1, Ordering::Relaxed);
+            self.class_byte(granule).store(class.mark(), Ordering::Relaxed);
         }
         Ok(taken)
     }

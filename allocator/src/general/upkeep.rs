@@ -11,8 +11,8 @@
 //!
 //! ## Peaks
 //! Memory that lies idle costs nothing as long as the process takes no more than it did before. When it would take more than ever,
-//! it first looks for pages that are whole in its other classes, and once it has taken more, as much of what is idle goes back: pages of idle
-//! heaps, of the space, large spans. So the peak is that of a process that keeps nothing, by a few per cent, and a process whose
+//! it first looks for pages that are whole in its other classes, and once it has taken more, as much of what is idle goes back: blocks in
+//! rings that were not used since, pages of its own and of idle heaps, of the space, large spans. So the peak is that of a process that keeps nothing, by a few per cent, and a process whose
 //! need goes up and down below its peak keeps its memory until the delay has passed. With `STORMGLASS_PURGE_MS=-1` nothing goes back.
 
 use super::process::{self, Core, LARGE, LIMIT};
@@ -60,12 +60,12 @@ impl ThreadHeap {
 
     /// Makes a class one of those that keep a whole page, and another give its own up.
     fn keep(&mut self, class: Class, core: &Core) {
-        let own = class.index() as u8 + 1;
+        let own = class.mark();
         let at = self.keeping.iter().position(|&kept| kept == own).unwrap_or(KEEPING - 1);
         let last = core::mem::replace(&mut self.keeping[at], own);
         self.keeping[..=at].rotate_right(1);
         if last != own
-            && let Some(last) = Class::from_index(usize::from(last).wrapping_sub(1))
+            && let Some(last) = Class::from_mark(last)
         {
             core.pages.shed(last.index(), &self.held, 0, |page| core.space.put(page, last));
         }
@@ -76,6 +76,8 @@ impl ThreadHeap {
         if process::purge_delay().is_some()
             && let Some(growth) = LIMIT.growth()
         {
+            self.spill_unused(core);
+            self.collect_held(core);
             self.collect_idle(core);
             let went = self.sweep(Sweep::All, growth.bytes, core);
             if went < growth.bytes {
