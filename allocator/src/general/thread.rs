@@ -50,7 +50,7 @@ pub(super) struct ThreadHeap {
     /// When it last looked for pages to give back.
     looked: u64,
     pub(super) held: Held<CLASSES>,
-    /// Classes whose heaps may keep a whole page (upkeep.rs), plus 1.
+    /// Classes whose heaps may keep a whole page (upkeep.rs), by their marks.
     pub(super) keeping: [u8; KEEPING],
     slot: Option<OwnSlot>,
     /// Its part of the pool that serves mid sizes, if one does.
@@ -363,7 +363,7 @@ impl ThreadHeap {
     }
 
     /// Empties the rings that were not used since this was last called, and makes them as small as at first.
-    fn spill_unused(&mut self, core: &Core) {
+    pub(super) fn spill_unused(&mut self, core: &Core) {
         for class in Class::all() {
             let counters = &self.counters_apart().classes[class.index()];
             let used = counters.ring_hits.get().wrapping_add(counters.ring_returns.get());

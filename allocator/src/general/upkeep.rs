@@ -7,12 +7,12 @@
 //! ```
 //!
 //! A page that is whole goes to the space at once, with its memory, and is the first to be taken again, by any class; a thread keeps
-//! [`WHOLE`] of each of the last [`KEEPING`] classes that had one, so that a page is not given up and taken by turns. What stays idle for the delay goes back to the kernel.
+//! some of each of the last [`KEEPING`] classes that had one, so that a page is not given up and taken by turns. What stays idle for the delay goes back to the kernel.
 //!
 //! ## Peaks
 //! Memory that lies idle costs nothing as long as the process takes no more than it did before. When it would take more than ever,
-//! it first looks for pages that are whole in its other classes, and once it has taken more, as much of what is idle goes back: pages of idle
-//! heaps, of the space, large spans. So the peak is that of a process that keeps nothing, by a few per cent, and a process whose
+//! it first looks for pages that are whole in its other classes, and once it has taken more, as much of what is idle goes back: blocks in
+//! rings that were not used since, pages of its own and of idle heaps, of the space, large spans. So the peak is that of a process that keeps nothing, by a few per cent, and a process whose
 //! need goes up and down below its peak keeps its memory until the delay has passed. With `STORMGLASS_PURGE_MS=-1` nothing goes back.
 
 use super::process::{self, Core, LARGE, LIMIT, TRANSFER};
@@ -26,12 +26,18 @@ use crate::block::FreshPage;
 use crate::site::Tally;
 use stormglass_telemetry::clock;
 
-/// Whole pages that a heap keeps, if it is one that does: as many as a few batches come from. With one, in 4 classes, a thread whose
-/// blocks another frees gave pages up and took them again with every other batch, for a quarter more time (`stormglass compare
-/// --workload xmalloc`).
-const WHOLE: u32 = 8;
+/// Bytes of whole pages that a heap keeps, if it is one that does, and how many pages at least and at most: as many as a few batches
+/// come from. With one page, in 4 classes, a thread whose blocks another frees gave pages up and took them again with every other
+/// batch, for a quarter more time (`stormglass compare --workload xmalloc`).
+const WHOLE: usize = 256 << 10;
+const WHOLE_PAGES: (u32, u32) = (1, 8);
 /// Classes of which a thread keeps whole pages.
 pub(super) const KEEPING: usize = 16;
+
+/// How many whole pages of a class are kept.
+fn whole_pages(class: Class) -> u32 {
+    ((WHOLE / class.page_bytes()) as u32).clamp(WHOLE_PAGES.0, WHOLE_PAGES.1)
+}
 
 impl ThreadHeap {
     /// Fills a batch from the thread's pages, or from a page that is taken.
@@ -63,7 +69,7 @@ impl ThreadHeap {
     /// Lets whole pages go that are more than are kept.
     pub(super) fn shed(&mut self, class: Class, core: &Core) {
         let leave = |page| core.space.put(page, class);
-        core.pages.shed(class.index(), &self.held, WHOLE, leave);
+        core.pages.shed(class.index(), &self.held, whole_pages(class), leave);
         if core.pages.has_whole(class.index(), &self.held) {
             self.keep(class, core);
         }
@@ -71,12 +77,12 @@ impl ThreadHeap {
 
     /// Makes a class one of those that keep a whole page, and another give its own up.
     fn keep(&mut self, class: Class, core: &Core) {
-        let own = class.index() as u8 + 1;
+        let own = class.mark();
         let at = self.keeping.iter().position(|&kept| kept == own).unwrap_or(KEEPING - 1);
         let last = core::mem::replace(&mut self.keeping[at], own);
         self.keeping[..=at].rotate_right(1);
         if last != own
-            && let Some(last) = Class::from_index(usize::from(last).wrapping_sub(1))
+            && let Some(last) = Class::from_mark(last)
         {
             core.pages.shed(last.index(), &self.held, 0, |page| core.space.put(page, last));
         }
@@ -87,6 +93,9 @@ impl ThreadHeap {
         if process::purge_delay().is_some()
             && let Some(growth) = LIMIT.growth()
         {
+            self.spill_unused(core);
+            self.collect_batches(core, |class| TRANSFER.rests(class));
+            self.collect_held(core);
             self.collect_idle(core);
             let went = self.sweep(Sweep::All, growth.bytes, core);
             if went < growth.bytes {
