@@ -29,7 +29,7 @@ use crate::block::Block;
 use crate::heap::Heap;
 use crate::injection::Delay;
 use crate::misuse;
-use crate::page::Held;
+use crate::page::{Held, Pages};
 use crate::site::Tally;
 
 /// A thread's counters.
@@ -411,7 +411,7 @@ impl ThreadHeap {
 
     /// Gives what it has of a class to whoever comes next, counted by who asks for it; whether that was anything.
     pub(super) fn give_up(&mut self, class: Class, core: &Core, counters: &Counters) -> bool {
-        let any = self.front.len(class) > 0 || core.pages.has_any(class.index(), &self.held);
+        let any = self.front.len(class) > 0 || Pages::has_any(class.index(), &self.held);
         while self.front.len(class) > 0 {
             self.spill_counting(class, self.front.len(class), core, counters);
         }

@@ -193,7 +193,7 @@ impl<const CLASSES: usize> Pages<CLASSES> {
     }
 
     /// Whether the thread holds anything of a class.
-    pub(crate) fn has_any(&self, class: usize, held: &Held<CLASSES>) -> bool {
+    pub(crate) fn has_any(class: usize, held: &Held<CLASSES>) -> bool {
         held.0[class].is_some()
     }
 
