@@ -7,6 +7,8 @@
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
+use stormglass_telemetry::clock;
+
 use super::process::Core;
 use super::thread::{Home, ThreadHeap};
 use super::{check, dead, errno, exit, tls};
@@ -63,6 +65,7 @@ fn occupy(core: &'static Core) -> Option<&'static Home> {
             let home: &'static Home = unsafe { home.as_ref() };
             // Relaxed: under the lock.
             threads.vacant = home.next_vacant.load(Ordering::Relaxed);
+            core.resting.fetch_sub(1, Ordering::Relaxed);
             home
         } else {
             let home = Home::map()?;
@@ -83,12 +86,12 @@ pub(super) fn leave(core: &'static Core, home: &'static Home) {
     home.figures.owner.leave();
     // SAFETY: the thread's own, which it does not reach any more through its pointer; or that of a thread that is no more.
     let heap = unsafe { &mut *home.heap() };
-    heap.empty(core);
     core.threads.with(None, |threads| {
-        threads.ended.add(&heap.end());
+        threads.ended.add(&heap.end(clock::monotonic()));
         threads.living -= 1;
         // Relaxed: under the lock.
         home.next_vacant.store(threads.vacant, Ordering::Relaxed);
         threads.vacant = core::ptr::from_ref(home).cast_mut();
+        core.resting.fetch_add(1, Ordering::Relaxed);
     });
 }

@@ -2,7 +2,7 @@
 //! face of `libstormglass.so`.
 //!
 //! ```text
-//!  allocate --<= 32 KiB--> ring of the class (front.rs) --miss--> pages (../page/) --none free--> space (space.rs)
+//!  allocate --<= 32 KiB--> ring of the class (front.rs) --miss--> transfer.rs --none--> pages (../page/) --> space (space.rs)
 //!           `--> 32 KiB--> large (large/)
 //!  free      the class byte of the granule says the class (space.rs), the ring takes the block; a full ring spills
 //! ```
@@ -11,9 +11,10 @@
 //! |---|---|
 //! | size_class.rs | 45 classes from 16 bytes to 32 KiB and a line |
 //! | space.rs | address space of the pages, given out and taken back |
+//! | transfer.rs | batches that pass from ring to ring, before pages |
 //! | upkeep.rs | where a thread's pages come from and go, and when memory goes back |
 //! | front.rs, capacity.rs | the rings of a thread, which are all that most calls touch, and how large they are |
-//! | thread.rs, enter.rs, tls.rs, exit.rs, dead.rs | what else a thread has, how it comes by it, and how it ends |
+//! | thread.rs, enter.rs, tls.rs, exit.rs, resting.rs, dead.rs | what else a thread has, how it comes by it, and how it ends |
 //! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
 //! | mid.rs | another design of the mid pool for 2 to 32 KiB, if the user names one |
@@ -45,12 +46,14 @@ mod mid;
 mod options;
 mod plain;
 mod process;
+mod resting;
 mod segment;
 mod size_class;
 mod space;
 mod stats;
 mod thread;
 mod tls;
+mod transfer;
 mod upkeep;
 
 use core::alloc::{GlobalAlloc, Layout};

@@ -3,7 +3,7 @@
 //! The short ways are in front.rs; here is what they do not know.
 //!
 //! Invariants: a thread heap is used by one thread at a time, or by whoever holds the lock of the shared one; blocks in its rings are
-//! owned by it. Between two lives its rings are empty and of capacity 0, it holds no pages and has no slot. Its home comes zeroed from
+//! owned by it. Between two lives it rests (resting.rs): it has no slot, and its rings and pages are under the lock of the list of heaps. Its home comes zeroed from
 //! the kernel and is never unmapped, so that figures of all threads can be read at any time.
 
 use core::cell::UnsafeCell;
@@ -18,16 +18,18 @@ use super::dead::Owner;
 use super::figures::{Figures, Sums};
 use super::front::Front;
 use super::mid;
-use super::process::{self, Core};
+use super::process::{self, Core, TRANSFER};
 use super::size_class::{CLASSES, Class};
+use super::space::Blocks;
+use super::transfer::{self, Detour};
 use super::upkeep::KEEPING;
 use crate::Pool;
-use crate::batch::Batch;
+use crate::batch::{BATCH, Batch};
 use crate::block::Block;
 use crate::heap::Heap;
 use crate::injection::Delay;
 use crate::misuse;
-use crate::page::Held;
+use crate::page::{Held, Pages};
 use crate::site::Tally;
 
 /// A thread's counters.
@@ -48,7 +50,7 @@ pub(super) struct ThreadHeap {
     /// When it last looked for pages to give back.
     looked: u64,
     pub(super) held: Held<CLASSES>,
-    /// Classes whose heaps may keep a whole page (upkeep.rs), plus 1.
+    /// Classes whose heaps may keep a whole page (upkeep.rs), by their marks.
     pub(super) keeping: [u8; KEEPING],
     slot: Option<OwnSlot>,
     /// Its part of the pool that serves mid sizes, if one does.
@@ -104,6 +106,24 @@ impl Home {
 // SAFETY: all but the heap and the front is atomics; these are reached by the heap's pointer, whose user vouches for both.
 unsafe impl Sync for Home {}
 
+/// The token of a block that a ring or a batch gave up, so that this is its only one.
+fn owned(address: NonNull<u8>, class: Class, blocks: Blocks) -> Block {
+    match blocks.number(address) {
+        Some(number) => Block::claim(number),
+        None => misuse::interior(address, class.bytes()),
+    }
+}
+
+/// Counts how a batch passed the lock, or why it did not.
+fn count_passage<T>(passage: Result<T, Detour>, tally: Tally<'_>) -> Option<T> {
+    match passage {
+        Ok(_) => tally.counters.lock_acquisitions.add(1),
+        Err(Detour::Held) => tally.counters.lock_try_failures.add(1),
+        Err(Detour::Nothing) => {}
+    }
+    passage.ok()
+}
+
 impl ThreadHeap {
     /// Begins a life, with empty rings. Needs the lock of the list of heaps.
     pub(super) fn begin(&mut self, slot: OwnSlot, generation: u32, core: &Core) {
@@ -115,7 +135,8 @@ impl ThreadHeap {
         self.turns = [Turn::None; CLASSES];
         self.front.look_at(core.space.view());
         for class in Class::all() {
-            self.front.set_capacity(class, capacity::first(class));
+            // What its last thread left stays, and so does what that found out about its needs.
+            self.front.set_capacity(class, self.front.capacity(class).max(capacity::first(class)));
         }
     }
 
@@ -159,7 +180,9 @@ impl ThreadHeap {
     pub(super) fn allocate_after_refill(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
         self.front.take(class).or_else(|| {
             self.turn(class, Turn::Refill);
-            self.allocate_from_pages(class, self.front.capacity(class) / 2, core).map(|(block, _)| block)
+            self.allocate_from_transfer(class, core).or_else(|| {
+                self.allocate_from_pages(class, self.front.capacity(class) / 2, core).map(|(block, _)| block)
+            })
         })
     }
 
@@ -169,6 +192,25 @@ impl ThreadHeap {
             Some(block) => Some((block, false)),
             None => self.allocate_from_pages(class, 1, core),
         }
+    }
+
+    /// A block of a batch that another ring has spilled, the others of which go into the ring.
+    fn allocate_from_transfer(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
+        let start = clock::ticks();
+        let (counters, tally) = (self.counters_apart(), self.tally(class));
+        let taken = TRANSFER.take(class, |batch| {
+            let fit = self.front.add_all(class, transfer::blocks(batch));
+            self.to_pages(class, transfer::blocks(&batch[fit..]), core, counters);
+            fit
+        });
+        let fit = count_passage(taken, tally)?;
+        tally.counters.refills.add(1);
+        tally.counters.refilled_blocks.add(fit as u64);
+        counters.classes[class.index()].ring_refilled_blocks.add(fit as u64);
+        counters.classes[class.index()].ring_misses.add(1);
+        let block = self.front.take_newest(class);
+        self.end_slow_path(class, start, core);
+        block
     }
 
     /// A block of a batch of at most `most`, the others of which go into the ring.
@@ -235,7 +277,7 @@ impl ThreadHeap {
             return;
         }
         let start = clock::ticks();
-        self.spill_oldest(class, self.front.capacity(class) / 2, core);
+        self.spill_batch(class, core);
         let counters = &self.counters_apart().classes[class.index()];
         counters.ring_spills.add(1);
         // There is room now.
@@ -250,19 +292,62 @@ impl ThreadHeap {
         larger.inspect(|&larger| self.front.set_capacity(class, larger)).is_some()
     }
 
+    /// Moves the older half of a ring to where another ring finds it, or to their pages.
+    fn spill_batch(&mut self, class: Class, core: &Core) {
+        let (half, tally) = ((self.front.capacity(class) / 2).min(BATCH), self.tally(class));
+        let blocks = core.space.blocks(class);
+        let put = TRANSFER.put(class, |places| {
+            let mut places = places.iter_mut();
+            self.front.take_oldest(class, half, |address| {
+                // What is no block must not become another thread's.
+                if blocks.number(address).is_none() {
+                    misuse::interior(address, class.bytes());
+                }
+                if let Some(place) = places.next() {
+                    *place = address.as_ptr();
+                }
+            });
+            half
+        });
+        if count_passage(put, tally).is_some() {
+            self.counters().classes[class.index()].ring_spilled_blocks.add(half as u64);
+        } else {
+            self.spill_oldest(class, half, core);
+        }
+    }
+
     /// Moves the `n` oldest blocks of a ring to their pages.
     fn spill_oldest(&mut self, class: Class, n: usize, core: &Core) {
-        let counters = &self.counters_apart().classes[class.index()];
+        self.spill_counting(class, n, core, self.counters_apart());
+        self.shed(class, core);
+    }
+
+    /// As [`ThreadHeap::spill_oldest`], counted by whoever does it.
+    fn spill_counting(&self, class: Class, n: usize, core: &Core, counters: &Counters) {
         let mut batch = Batch::new();
         let blocks = core.space.blocks(class);
-        self.front.take_oldest(class, n.min(batch.room()), |address| {
-            let Some(number) = blocks.number(address) else { misuse::interior(address, class.bytes()) };
-            // The ring gave it up, so this is its only token.
-            batch.push(Block::claim(number));
-        });
-        counters.ring_spilled_blocks.add(batch.len() as u64);
-        core.pages.spill(class.index(), &self.held, batch, self.tally(class));
-        self.shed(class, core);
+        self.front
+            .take_oldest(class, n.min(batch.room()), |address| batch.push(owned(address, class, blocks)));
+        counters.classes[class.index()].ring_spilled_blocks.add(batch.len() as u64);
+        let tally = Tally { counters: counters.shard(class.index(), 0), delay: Delay::NONE };
+        core.pages.spill(class.index(), &self.held, batch, tally);
+    }
+
+    /// Gives blocks that are in no ring to their pages.
+    pub(super) fn to_pages(
+        &self,
+        class: Class,
+        addresses: impl Iterator<Item = NonNull<u8>>,
+        core: &Core,
+        counters: &Counters,
+    ) {
+        let mut batch = Batch::new();
+        let blocks = core.space.blocks(class);
+        for address in addresses.take(BATCH) {
+            batch.push(owned(address, class, blocks));
+        }
+        let tally = Tally { counters: counters.shard(class.index(), 0), delay: Delay::NONE };
+        core.pages.spill(class.index(), &self.held, batch, tally);
     }
 
     fn spill_whole(&mut self, class: Class, core: &Core) {
@@ -278,7 +363,7 @@ impl ThreadHeap {
     }
 
     /// Empties the rings that were not used since this was last called, and makes them as small as at first.
-    fn spill_unused(&mut self, core: &Core) {
+    pub(super) fn spill_unused(&mut self, core: &Core) {
         for class in Class::all() {
             let counters = &self.counters_apart().classes[class.index()];
             let used = counters.ring_hits.get().wrapping_add(counters.ring_returns.get());
@@ -324,25 +409,35 @@ impl ThreadHeap {
         self.purge(core)
     }
 
-    /// Gives all blocks and pages to whoever comes next.
-    pub(super) fn empty(&mut self, core: &Core) {
-        self.spill_all(core);
-        self.mid = None;
-        let counters = self.counters_apart();
-        core.pages
-            .retire(&mut self.held, |class| Tally { counters: counters.shard(class, 0), delay: Delay::NONE });
+    /// Gives what it has of a class to whoever comes next, counted by who asks for it; whether that was anything.
+    pub(super) fn give_up(&mut self, class: Class, core: &Core, counters: &Counters) -> bool {
+        let any = self.front.len(class) > 0 || Pages::has_any(class.index(), &self.held);
+        while self.front.len(class) > 0 {
+            self.spill_counting(class, self.front.len(class), core, counters);
+        }
+        self.shrink(class, capacity::first(class));
+        if !any {
+            return false;
+        }
+        let tally = Tally { counters: counters.shard(class.index(), 0), delay: Delay::NONE };
+        core.pages.retire(class.index(), &mut self.held, tally);
+        true
     }
 
-    /// Ends the life of an empty heap and gives the slot back; what the heap has counted. Needs the lock of the list of heaps.
-    pub(super) fn end(&mut self) -> Sums {
+    /// Ends a life and gives the slot back; what the heap has counted. Needs the lock of the list of heaps.
+    pub(super) fn end(&mut self, now: u64) -> Sums {
         let own = self.figures.own();
-        for class in Class::all() {
-            self.shrink(class, 0);
-        }
+        self.mid = None;
+        self.looked = now;
         self.figures.set(null_mut(), &Sums::ZERO);
         self.counters = NonNull::dangling();
         self.slot = None;
         own
+    }
+
+    /// When it last looked for pages to give back; between two lives, when it came to rest.
+    pub(super) fn looked(&self) -> u64 {
+        self.looked
     }
 
     /// Which segment the slot is of.
