@@ -5,6 +5,7 @@
 
 use core::ptr::NonNull;
 
+use stormglass_telemetry::perf::Sampler;
 use stormglass_telemetry::{Slot, clock};
 
 use crate::batch::{BATCH, Batch};
@@ -24,12 +25,14 @@ pub struct Heap<'p> {
     pool: &'p Pool,
     home: usize,
     attached: Attached<'p>,
+    /// Hardware counters of the thread that uses it, opened by its first slow path.
+    sampler: Sampler,
 }
 
 impl<'p> Heap<'p> {
     pub(crate) fn new(pool: &'p Pool, slot: Slot<'p>, home: usize) -> Heap<'p> {
         let rings = core::array::from_fn(|class| Ring::new(&slot.classes[class]));
-        Heap { rings, slot, pool, home, attached: pool.strategy.attach() }
+        Heap { rings, slot, pool, home, attached: pool.strategy.attach(), sampler: Sampler::off() }
     }
 
     /// A block of at least `size` bytes (1 to 32768; 0 counts as 1), aligned to 1024 bytes; `None` if the size is too
@@ -70,8 +73,8 @@ impl<'p> Heap<'p> {
     }
 
     /// A view of the counters, next to which the other fields can still be changed.
-    fn sites<'a>(slot: &'a Slot<'_>, pool: &'a Pool) -> Sites<'a> {
-        Sites { links: pool.region.links(), slot, clock: pool.clock, inject: pool.inject.as_ref() }
+    fn sites<'a>(slot: &'a Slot<'_>, pool: &'a Pool, sampler: &'a Sampler) -> Sites<'a> {
+        Sites { links: pool.region.links(), slot, clock: pool.clock, inject: pool.inject.as_ref(), sampler }
     }
 
     fn block(&self, address: NonNull<u8>, class: Class) -> Block {
@@ -82,9 +85,9 @@ impl<'p> Heap<'p> {
     /// Slow because it goes to the shared lists, perhaps to the kernel.
     #[cold]
     fn alloc_after_refill(&mut self, class: Class) -> Option<NonNull<u8>> {
-        let start = clock::ticks();
+        let start = self.begin_slow_path();
         let home = self.home(class);
-        let sites = Heap::sites(&self.slot, self.pool);
+        let sites = Heap::sites(&self.slot, self.pool, &self.sampler);
         let mut batch = with_exchange!(&mut self.attached, exchange, local => {
             Exchange::refill(*exchange, local, home, &self.pool.region, sites)
         });
@@ -106,7 +109,7 @@ impl<'p> Heap<'p> {
     /// Slow because it goes to the shared lists.
     #[cold]
     fn free_after_spill(&mut self, address: NonNull<u8>, class: Class) {
-        let start = clock::ticks();
+        let start = self.begin_slow_path();
         let counters = &self.slot.classes[class.index()];
         counters.ring_spills.add(1);
         self.spill_oldest(class, CAPACITY - BATCH);
@@ -125,7 +128,7 @@ impl<'p> Heap<'p> {
             batch.push(Block::claim(region.number(address, class)));
         });
         counters.ring_spilled_blocks.add(batch.len() as u64);
-        let site = Heap::sites(&self.slot, self.pool).at(ShardId { class, shard: self.home });
+        let site = Heap::sites(&self.slot, self.pool, &self.sampler).at(ShardId { class, shard: self.home });
         with_exchange!(&mut self.attached, exchange, local => Exchange::spill(*exchange, local, batch, site));
     }
 
@@ -134,13 +137,24 @@ impl<'p> Heap<'p> {
     fn free_remote(&mut self, address: NonNull<u8>, owner: ShardId) {
         let block = self.block(address, owner.class);
         self.slot.classes[owner.class.index()].ring_bypasses.add(1);
-        let site = Heap::sites(&self.slot, self.pool).at(owner);
+        let site = Heap::sites(&self.slot, self.pool, &self.sampler).at(owner);
         with_exchange!(&mut self.attached, exchange, local => Exchange::free_remote(*exchange, local, block, site));
+    }
+
+    fn begin_slow_path(&mut self) -> u64 {
+        if !self.sampler.is_settled() {
+            self.sampler.settle(self.pool.inside);
+        }
+        let start = clock::ticks();
+        self.sampler.begin(start);
+        start
     }
 
     fn end_slow_path(&self, home: ShardId, start: u64) {
         let nanoseconds = self.pool.clock.since(start);
-        self.slot.shard(home.class.index(), home.shard).slow_path.add(nanoseconds);
+        let shard = self.slot.shard(home.class.index(), home.shard);
+        shard.slow_path.add(nanoseconds);
+        self.sampler.end(shard);
         self.slot.heartbeat.set(clock::monotonic());
     }
 }
@@ -152,7 +166,7 @@ impl Drop for Heap<'_> {
                 self.spill_oldest(class, BATCH);
             }
         }
-        let sites = Heap::sites(&self.slot, self.pool);
+        let sites = Heap::sites(&self.slot, self.pool, &self.sampler);
         with_exchange!(&mut self.attached, exchange, local => {
             Exchange::retire(*exchange, local, self.home, sites);
         });

@@ -64,7 +64,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// One design's run of most of a second.
 fn blow(directory: &Directory, (strategy, _, failed, waits): (&str, &str, u64, u64), workload: &str) {
     let injected = if strategy == INJECTED.0 { INJECTED.1 } else { "" };
-    let writer = Writer::create(directory, &Identity { strategy, workload, injected }).expect("a segment");
+    let writer = Writer::create(directory, &Identity { strategy, workload, injected, ..Identity::default() })
+        .expect("a segment");
     let slot = writer.claim().expect("a slot");
     for tick in 0..80_u64 {
         for (class, shard, share) in [(3, 3, 100), (3, 2, 7), (1, 5, 3), (6, 0, 2)] {

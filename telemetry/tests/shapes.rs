@@ -17,7 +17,8 @@ const SIZES: [u32; 40] = {
     sizes
 };
 
-const IDENTITY: Identity<'static> = Identity { strategy: "page", workload: "", injected: "" };
+const IDENTITY: Identity<'static> =
+    Identity { strategy: "page", workload: "", injected: "", inside: Inside::NONE };
 
 fn place() -> (tempfile::TempDir, Directory) {
     let place = tempfile::tempdir().expect("a temporary directory");

@@ -25,6 +25,7 @@ pub(super) fn with_heap<R>(core: &'static Core, f: impl FnOnce(&mut ThreadHeap) 
         // SAFETY: this thread's own, and nobody has borrowed it: whoever has runs no code that comes here.
         let heap = unsafe { &mut *heap };
         core.segment.follow(core, heap);
+        heap.settle_sampler();
         return Some(f(heap));
     }
     core.shared.with(None, |shared| {

@@ -13,7 +13,7 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::path::Path;
 
-use stormglass_telemetry::{Directory, Identity, Writer};
+use stormglass_telemetry::{Directory, Identity, Inside, Writer};
 
 use super::size_class::Class;
 use crate::heap::Heap;
@@ -48,15 +48,15 @@ pub(super) fn size_of(block: NonNull<u8>) -> Option<usize> {
 }
 
 /// Makes the pool for the design that the user names, where that is not the one that serves anyway. May allocate.
-pub(super) fn make(name: &[u8], directory: &Directory) {
+pub(super) fn make(name: &[u8], directory: &Directory, inside: Inside) {
     let known = core::str::from_utf8(name).ok().and_then(|name| name.parse::<StrategyId>().ok());
     let Some(strategy) = known else { return unknown(name) };
     if strategy == StrategyId::Page {
         return;
     }
-    let identity = Identity { strategy: strategy.name(), ..Identity::default() };
+    let identity = Identity { strategy: strategy.name(), inside, ..Identity::default() };
     let writer = Writer::create(directory, &identity).unwrap_or_else(|_| Writer::detached());
-    let config = PoolConfig { strategy, ..PoolConfig::default() };
+    let config = PoolConfig { strategy, inside, ..PoolConfig::default() };
     match Pool::new(config, writer) {
         Ok(pool) => {
             // Release: pairs with the Acquire in `pool`.

@@ -14,6 +14,7 @@
 //! | thread.rs, enter.rs, tls.rs, exit.rs | what a thread has, how it comes by it, and how it ends |
 //! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
+//! | inside.rs | hardware counters inside slow paths, if the user wants them |
 //! | mid.rs | another design of the mid pool for 2 to 32 KiB, if the user names one |
 //! | plain.rs | the ways of a block |
 //! | check/ | a layer between callers and plain.rs, where misuse is looked for |
@@ -35,6 +36,7 @@ mod errno;
 mod exit;
 mod figures;
 mod fork;
+mod inside;
 pub(crate) mod large;
 pub(crate) mod limit;
 mod mid;

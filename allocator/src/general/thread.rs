@@ -9,9 +9,11 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::AtomicPtr;
 
 use rustix::mm::{MapFlags, ProtFlags};
+use stormglass_telemetry::perf::Sampler;
 use stormglass_telemetry::{Slot, SlotCounters, clock};
 
 use super::figures::{Figures, Sums};
+use super::inside;
 use super::mid;
 use super::process::{self, Core, LARGE, LIMIT};
 use super::size_class::{CLASSES, Class};
@@ -49,6 +51,8 @@ pub(super) struct ThreadHeap {
     /// How many blocks the rings had when the process forked.
     at_fork: [u16; CLASSES],
     figures: &'static Figures,
+    /// Its thread's hardware counters, if the user wants them.
+    sampler: Sampler,
     rings: [Ring; CLASSES],
 }
 
@@ -69,7 +73,7 @@ impl Home {
         // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
         let memory = unsafe { rustix::mm::mmap_anonymous(null_mut(), size_of::<Home>(), flags.0, flags.1) };
         let home: NonNull<Home> = NonNull::new(memory.ok()?.cast())?;
-        // SAFETY: mapped, aligned to a page and long enough; never unmapped. Zeroes are a value of every field but these five
+        // SAFETY: mapped, aligned to a page and long enough; never unmapped. Zeroes are a value of every field but these six
         // (numbers, null pointers, atomics, rings of those), and these are written before there is a reference to the whole.
         unsafe {
             let heap = UnsafeCell::raw_get(&raw const (*home.as_ptr()).heap);
@@ -77,6 +81,7 @@ impl Home {
             (&raw mut (*heap).held).write(Held::default());
             (&raw mut (*heap).slot).write(None);
             (&raw mut (*heap).mid).write(None);
+            (&raw mut (*heap).sampler).write(Sampler::off());
             (&raw mut (*heap).figures).write(&(*home.as_ptr()).figures);
             Some(home.as_ref())
         }
@@ -85,6 +90,15 @@ impl Home {
     /// The heap, for its thread.
     pub(super) fn heap(&self) -> *mut ThreadHeap {
         self.heap.get()
+    }
+
+    /// In the child of a fork: closes the counters of a thread that is not there.
+    ///
+    /// # Safety
+    /// The child has one thread, and this is not its heap's home.
+    pub(super) unsafe fn close_counters(&self) {
+        // SAFETY: nobody uses the heap; a thread that was just opening its counters had none yet (the sampler's own rule).
+        unsafe { (&mut *(&raw mut (*self.heap.get()).sampler)).close() };
     }
 }
 
@@ -143,12 +157,21 @@ impl ThreadHeap {
         self.rings[class.index()].put(block, &counters.classes[class.index()])
     }
 
+    /// Opens the thread's hardware counters, if the user wants them and it has not done so.
+    #[inline]
+    pub(super) fn settle_sampler(&mut self) {
+        if !self.sampler.is_settled() {
+            inside::settle(&mut self.sampler);
+        }
+    }
+
     /// A block after the ring was found empty.
     pub(super) fn allocate_after_refill(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
         if let Some(block) = self.take(class) {
             return Some(block);
         }
         let start = clock::ticks();
+        self.sampler.begin(start);
         let mut batch = self.refill(class, core);
         if batch.is_empty() && self.purge(core) {
             batch = self.refill(class, core);
@@ -219,6 +242,7 @@ impl ThreadHeap {
             return;
         }
         let start = clock::ticks();
+        self.sampler.begin(start);
         let ring = self.rings[class.index()].capacity();
         self.spill_oldest(class, ring / 2, core);
         let counters = &self.counters_apart().classes[class.index()];
@@ -257,7 +281,9 @@ impl ThreadHeap {
 
     fn end_slow_path(&mut self, class: Class, start: u64, core: &Core) {
         let nanoseconds = core.clock.nanoseconds(clock::ticks().wrapping_sub(start));
-        self.counters().shard(class.index(), 0).slow_path.add(nanoseconds);
+        let shard = self.counters().shard(class.index(), 0);
+        shard.slow_path.add(nanoseconds);
+        self.sampler.end(shard);
         self.tick(core);
     }
 
@@ -321,6 +347,7 @@ impl ThreadHeap {
     pub(super) fn empty(&mut self, core: &Core) {
         self.spill_all(core);
         self.mid = None;
+        self.sampler.close();
         let counters = self.counters_apart();
         core.pages
             .retire(&mut self.held, |class| Tally { counters: counters.shard(class, 0), delay: Delay::NONE });
@@ -375,6 +402,8 @@ impl ThreadHeap {
         // It is the parent's thread that has them.
         core::mem::forget(self.mid.take());
         core::mem::forget(self.slot.take());
+        // They count the parent's thread; the next slow path opens this one's.
+        self.sampler.close();
         let own = self.figures.own();
         self.go_on(slot, generation, &lens, &own);
     }

@@ -176,14 +176,20 @@ fn open_all<O: Opener>(
         for (group, events) in plan.groups().iter().enumerate() {
             match Group::open(opener, Target::Thread(thread), events) {
                 Ok(open) => counted.push(Counted { group, open, scaled: Scaled::default() }),
-                // It has ended, with nothing to be counted any more.
-                Err((_, Errno::SRCH)) => break,
+                // It has ended, or is about to, in between: the kernel says so in several ways, none of which can be about an event of the plan.
+                Err((_, Errno::SRCH | Errno::NODEV | Errno::NOENT | Errno::INVAL)) => break,
                 Err((event, errno)) => {
                     let (state, message) = refusal(errno, event, false, &plan.circumstances);
                     return Err(Trouble { state, message });
                 }
             }
         }
+    }
+    if counted.is_empty() && !plan.groups().is_empty() {
+        return Err(Trouble {
+            state: State::Failed,
+            message: "the process ended while it was being attached to".to_owned(),
+        });
     }
     Ok(counted)
 }

@@ -34,6 +34,6 @@ pub use event::Event;
 pub use opener::{Counter, Descriptor, Kernel, Mode, Opener, Request, Target};
 pub use plan::{Plan, Standing};
 pub use processor::{Processor, Vendor};
-pub use sampler::{Sampler, inside};
+pub use sampler::{Sampler, inside, why_not_inside};
 
 pub use state::State;

@@ -19,11 +19,14 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 
 use rustix::process::{Pid, getpid};
+use rustix::thread::gettid;
 
+use super::circumstances::Circumstances;
 use super::event::{Event, MAX_GROUP};
 use super::group::Group;
 use super::opener::{Counter, Descriptor, Kernel, Mode, Opener, Target};
 use super::page::Page;
+use super::plan::{Plan, Standing};
 use crate::clock;
 use crate::schema::{Inside, ShardCounters};
 
@@ -39,6 +42,20 @@ const EVENTS: [Event; 3] = [Event::Cycles, Event::Instructions, Event::CacheMiss
 pub fn inside() -> Inside {
     static FOUND: OnceLock<Inside> = OnceLock::new();
     *FOUND.get_or_init(|| found(&Kernel::here()))
+}
+
+/// Why nothing can be counted inside slow paths here; none where something can be. May allocate.
+pub fn why_not_inside() -> Option<String> {
+    if inside() != Inside::NONE {
+        return None;
+    }
+    let plan = Plan::probe(&Kernel::here(), Circumstances::here());
+    match plan.standing(Event::Cycles) {
+        Standing::Not(_, message) => Some(message.clone()),
+        Standing::Here(_) => {
+            Some("the processor's counters could not be opened; they may be in use".to_owned())
+        }
+    }
 }
 
 fn found(opener: &impl Opener) -> Inside {
@@ -84,6 +101,8 @@ struct Own<C: Counter> {
     reader: Reader<C>,
     /// Which of the three events are counted.
     counted: [bool; 3],
+    /// Who opened them: they count this thread.
+    thread: Pid,
     process: Pid,
 }
 
@@ -95,7 +114,7 @@ struct Sample {
     cost: u64,
 }
 
-/// The counters of one thread, or none. All zeroes are one that counts nothing.
+/// The counters of one thread, or none.
 pub struct Sampler<C: Counter = Descriptor> {
     /// Set after the counters are there and cleared before they go, so that a fork in between leaves the child with none rather than
     /// with half of them.
@@ -146,7 +165,7 @@ impl<C: Counter> Sampler<C> {
         }
         let (Some(group), counted) = open(opener, events) else { return };
         let reader = pages(&group).map_or(Reader::Group(group), Reader::Pages);
-        self.own.get_mut().write(Own { reader, counted, process: getpid() });
+        self.own.get_mut().write(Own { reader, counted, thread: gettid(), process: getpid() });
         self.random.set(clock::ticks() as u32 | 1);
         // Release: pairs with the Acquire in `own`.
         self.ready.store(true, Ordering::Release);
@@ -180,7 +199,7 @@ impl<C: Counter> Sampler<C> {
             return;
         }
         let Some(last) = self.own().and_then(Own::read) else {
-            // Perhaps later: on no counter just now, or in a forked child.
+            // Perhaps later: on no counter just now, or another thread's.
             return self.wait.set(APART);
         };
         self.wait.set(self.next_random() % (2 * APART));
@@ -280,9 +299,9 @@ fn pages<C: Counter>(group: &Group<C>) -> Option<[Option<Page>; MAX_GROUP]> {
 }
 
 impl<C: Counter> Own<C> {
-    /// What each of the three events has counted; 0 for one that is not counted.
+    /// What each of the three events has counted; 0 for one that is not counted. None on another thread, which that of a forked child is.
     fn read(&self) -> Option<[u64; 3]> {
-        if getpid() != self.process {
+        if gettid() != self.thread {
             return None;
         }
         let mut values = match &self.reader {
@@ -316,6 +335,8 @@ impl<C: Counter> Drop for Own<C> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _};
+
     use rustix::io::Errno;
 
     use super::*;
@@ -331,7 +352,7 @@ mod tests {
 
     /// Begins slow paths until one is sampled.
     fn begin<C: Counter>(sampler: &Sampler<C>) -> u32 {
-        (1..)
+        (1..1_000_000_u32)
             .find(|_| {
                 sampler.begin(u64::MAX);
                 sampler.sample.get().is_some()
@@ -407,6 +428,22 @@ mod tests {
     }
 
     #[test]
+    fn another_thread_is_not_sampled() {
+        let software = [
+            (Event::TaskClock, Mode::User),
+            (Event::PageFaults, Mode::User),
+            (Event::Migrations, Mode::User),
+        ];
+        let mut sampler: Sampler = Sampler::off();
+        sampler.start(&Kernel::here(), &software);
+        let sampled = std::thread::spawn(move || {
+            (0..10 * APART).for_each(|_| sampler.begin(u64::MAX));
+            sampler.sample.get().is_some()
+        });
+        assert!(!sampled.join().expect("a thread"));
+    }
+
+    #[test]
     fn closing_leaves_nothing_open_and_may_be_followed_by_another_life() {
         let fake = Fake::new();
         let mut sampler = Sampler::off();
@@ -424,7 +461,6 @@ mod tests {
 
     #[test]
     fn a_descriptor_that_is_another_file_by_now_is_neither_read_nor_closed() {
-        use std::os::fd::{AsFd, AsRawFd};
         let software = [
             (Event::TaskClock, Mode::User),
             (Event::PageFaults, Mode::User),
@@ -459,7 +495,6 @@ mod tests {
         assert_eq!(read, 4096, "from its start");
     }
 
-    use std::os::fd::FromRawFd as _;
     unsafe extern "C" {
         fn dup2(from: i32, to: i32) -> i32;
     }
