@@ -141,10 +141,21 @@ impl<'p> Heap<'p> {
         with_exchange!(&mut self.attached, exchange, local => Exchange::free_remote(*exchange, local, block, site));
     }
 
-    fn begin_slow_path(&mut self) -> u64 {
+    /// Opens the calling thread's hardware counters, if the pool wants them and that has not been done.
+    #[inline]
+    pub(crate) fn settle_sampler(&mut self) {
         if !self.sampler.is_settled() {
             self.sampler.settle(self.pool.inside);
         }
+    }
+
+    /// Closes them.
+    pub(crate) fn close_sampler(&mut self) {
+        self.sampler.close();
+    }
+
+    fn begin_slow_path(&mut self) -> u64 {
+        self.settle_sampler();
         let start = clock::ticks();
         self.sampler.begin(start);
         start
@@ -170,5 +181,77 @@ impl Drop for Heap<'_> {
         with_exchange!(&mut self.attached, exchange, local => {
             Exchange::retire(*exchange, local, self.home, sites);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stormglass_telemetry::perf::{Event, Kernel, Mode};
+    use stormglass_telemetry::{Inside, Metric, Writer};
+
+    use super::*;
+    use crate::{PoolConfig, StrategyId};
+
+    /// Events that every machine counts, in place of those that need a PMU.
+    const SOFTWARE: [(Event, Mode); 3] =
+        [(Event::TaskClock, Mode::User), (Event::PageFaults, Mode::User), (Event::Migrations, Mode::User)];
+
+    /// A heap whose slow paths are counted; none where this kernel counts nothing for this user.
+    fn counted(pool: &Pool) -> Option<Heap<'_>> {
+        let mut heap = pool.heap().expect("a heap");
+        heap.sampler.start(&Kernel::here(), &SOFTWARE);
+        let here = heap.sampler.is_counting();
+        if !here {
+            eprintln!("skipped: this kernel counts nothing for this user");
+        }
+        here.then_some(heap)
+    }
+
+    fn samples(heap: &Heap<'_>, shard: usize) -> [u64; 2] {
+        let shard = heap.slot.shard(0, shard);
+        [shard.slow_path_samples.get(), shard.slow_path_cycles.get()]
+    }
+
+    #[test]
+    fn what_a_slow_path_costs_goes_to_the_shards_that_it_was_on() {
+        for strategy in [StrategyId::Mutex, StrategyId::LockfreeWalk, StrategyId::LockfreeSingle] {
+            let config = PoolConfig { strategy, ..PoolConfig::default() };
+            let pool = Pool::new(config, Writer::detached()).expect("a pool");
+            let mut owner = pool.heap().expect("a heap");
+            let Some(mut thief) = counted(&pool) else { return };
+            // Enough for both in the owner's shard; what the thief takes is the owner's again, so the thief's own shard stays empty.
+            let blocks: Vec<_> = (0..4 * CAPACITY).map(|_| owner.alloc(2048).expect("memory")).collect();
+            // SAFETY: its own, once.
+            blocks.into_iter().for_each(|block| unsafe { owner.free(block) });
+            let enough = |[samples, nanoseconds]: [u64; 2]| samples > 2 && nanoseconds > 0;
+            let (own, others) = (thief.home, owner.home);
+            let all = |thief: &Heap<'_>| [own, others].map(|shard| samples(thief, shard));
+            for _ in 0..100_000 {
+                let blocks: Vec<_> = (0..BATCH).map(|_| thief.alloc(2048).expect("memory")).collect();
+                // SAFETY: of the owner's shard, once.
+                blocks.into_iter().for_each(|block| unsafe { owner.free(block) });
+                if all(&thief).into_iter().all(enough) {
+                    break;
+                }
+            }
+            assert!(all(&thief).into_iter().all(enough), "{strategy}: {:?}", all(&thief));
+            assert_eq!(samples(&owner, owner.home), [0, 0], "{strategy}: it was not asked to count");
+        }
+    }
+
+    #[test]
+    fn a_metric_is_there_if_it_is_counted() {
+        use stormglass_telemetry::{Schema, Shape};
+        let schema = |inside| Schema::of(Shape { inside, ..Shape::MID });
+        let all = [
+            Metric::SlowPathSamples,
+            Metric::SlowPathCycles,
+            Metric::SlowPathInstructions,
+            Metric::SlowPathCacheMisses,
+        ];
+        let none = schema(Inside::NONE);
+        assert!(all.iter().all(|&metric| none.family(metric).is_none()));
+        let some = schema(Inside { cycles: true, ..Inside::NONE });
+        assert_eq!(all.map(|metric| some.family(metric).is_some()), [true, true, false, false]);
     }
 }

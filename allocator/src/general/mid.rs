@@ -15,6 +15,7 @@ use std::path::Path;
 
 use stormglass_telemetry::{Directory, Identity, Inside, Writer};
 
+use super::errno;
 use super::size_class::Class;
 use crate::heap::Heap;
 use crate::misuse;
@@ -84,7 +85,12 @@ fn unknown(name: &[u8]) {
 
 /// A heap of the pool for one thread.
 pub(super) fn heap(pool: &'static Pool) -> Option<Heap<'static>> {
-    pool.heap().ok()
+    // Opening the thread's hardware counters is the one thing about it that goes through the C library.
+    errno::kept(|| {
+        let mut heap = pool.heap().ok()?;
+        heap.settle_sampler();
+        Some(heap)
+    })
 }
 
 /// The pool's segment.

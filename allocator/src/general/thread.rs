@@ -400,7 +400,10 @@ impl ThreadHeap {
     pub(super) fn after_fork_in_child(&mut self, slot: OwnSlot, generation: u32) {
         let lens = self.at_fork.map(usize::from);
         // It is the parent's thread that has them.
-        core::mem::forget(self.mid.take());
+        if let Some(mut mid) = self.mid.take() {
+            mid.close_sampler();
+            core::mem::forget(mid);
+        }
         core::mem::forget(self.slot.take());
         // They count the parent's thread; the next slow path opens this one's.
         self.sampler.close();

@@ -152,14 +152,20 @@ impl<C: Counter> Sampler<C> {
         self.tried.get()
     }
 
+    /// Whether there are counters.
+    pub fn is_counting(&self) -> bool {
+        self.own().is_some()
+    }
+
     fn own(&self) -> Option<&Own<C>> {
         // Acquire: pairs with the Release in `start`; on one thread, or in the only one of a forked child.
         // SAFETY: ready: it was written before.
         self.ready.load(Ordering::Acquire).then(|| unsafe { (*self.own.get()).assume_init_ref() })
     }
 
-    /// Opens the calling thread's counters; the later calls do nothing.
-    fn start<O: Opener<Counter = C>>(&mut self, opener: &O, events: &[(Event, Mode); 3]) {
+    /// Opens three events of the calling thread, or those of them that there are, in place of cycles, instructions and cache misses;
+    /// the later calls do nothing.
+    pub fn start<O: Opener<Counter = C>>(&mut self, opener: &O, events: &[(Event, Mode); 3]) {
         if self.tried.replace(true) {
             return;
         }
