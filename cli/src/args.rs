@@ -41,6 +41,8 @@ Environment:
   STORMGLASS_DIR  where segments lie (default: /dev/shm/stormglass-<user id>); must be on a tmpfs
   STORMGLASS_LIBRARY
                   the library that `run` preloads (default: libstormglass.so beside this program or in ../lib)
+  STORMGLASS_PERF
+                  1: a program under the allocator samples its slow paths by the processor's counters, where there are some
   RUST_LOG        how much is logged to standard error (default: warn)
   NO_COLOR        no colour in tables";
 
@@ -96,7 +98,7 @@ pub(crate) enum Command {
     /// Serve the page, run the benchmark beside it, and stay to be looked at (what `stormglass` alone does)
     Watch(WatchArgs),
     /// Run the benchmark and print its table
-    Bench(BenchArgs),
+    Bench(BenchAloneArgs),
     /// Judge the paper's claims by what was counted, and write that down as a page, as Markdown and as JSON
     Report(ReportArgs),
     /// Measure the library that is preloaded beside other allocators
@@ -168,6 +170,15 @@ pub(crate) struct BenchArgs {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Group)]
+pub(crate) struct BenchAloneArgs {
+    #[command(flatten)]
+    pub(crate) bench: BenchArgs,
+    /// Sample the slow paths by the processor's counters (STORMGLASS_PERF=1): cycles, instructions and cache misses by class and shard
+    #[arg(long)]
+    pub(crate) perf: bool,
+}
+
 impl BenchArgs {
     pub(crate) fn wishes(&self) -> Wishes {
         Wishes {
@@ -235,6 +246,10 @@ pub(crate) struct ServeArgs {
     /// How long a process is still shown after its death, such as 90s, 10m, 2h
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
     pub(crate) keep_dead: Duration,
+    /// Also count what processor and kernel count of each process: cycles, cache misses, faults, switches, as far as this machine and its
+    /// settings allow; what is not counted says why
+    #[arg(long)]
+    pub(crate) perf: bool,
 }
 
 #[derive(Debug, Group)]

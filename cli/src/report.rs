@@ -42,7 +42,7 @@ fn measured(args: &ReportArgs) -> Result<ExitCode, Failure> {
     ));
     let outcome = runtime()?.block_on(async {
         let mut interrupt = Interrupt::listen()?;
-        benchmark::run(plan, Box::new(|_| {}), &mut interrupt).await
+        benchmark::run(plan, false, Box::new(|_| {}), &mut interrupt).await
     })?;
     let code = if outcome.interrupted { ExitCode::from(EXIT_CODE) } else { ExitCode::SUCCESS };
     if outcome.report.tables.is_empty() {

@@ -44,7 +44,8 @@ pub(crate) async fn bind(args: &ServeArgs) -> Result<Sidecar, Failure> {
         allowed_hosts: args.allow_host.clone(),
         keep_dead: args.keep_dead,
     };
-    Sidecar::bind(config).await.map_err(Failure::failed)
+    let sidecar = Sidecar::bind(config).await.map_err(Failure::failed)?;
+    Ok(if args.perf { sidecar.with_perf() } else { sidecar })
 }
 
 /// Where to look.

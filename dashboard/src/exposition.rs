@@ -6,6 +6,7 @@
 //! so that a counter only ever rises.
 
 mod families;
+mod hardware;
 mod series;
 
 use std::sync::Arc;
@@ -103,6 +104,7 @@ impl Collector for SegmentCollector {
             let snapshots = source.snapshots();
             (snapshots, source.retired().clone(), source.errors())
         };
+        self.source.perf.follow(&snapshots);
         let mut families = Families::default();
         families.value(Metric::Segments, &[], snapshots.len() as f64);
         families.value(Metric::SegmentErrors, &[], errors as f64);
@@ -129,6 +131,7 @@ impl Collector for SegmentCollector {
                 families.value(Metric::ProcessInfo, &labels, 1.0);
             }
         }
+        hardware::add(&mut families, &self.source.perf);
         families.finish()
     }
 }

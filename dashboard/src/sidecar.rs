@@ -16,6 +16,7 @@ use crate::error::ServeError;
 use crate::exposition::Exposition;
 use crate::listener::Bounded;
 use crate::observer::Observer;
+use crate::perf::SharedPerf;
 use crate::results::Results;
 use crate::routes::{Shared, router};
 use crate::security::Hosts;
@@ -64,6 +65,14 @@ impl Sidecar {
             source: SharedSource::new(Discovery::new(config.directory, config.keep_dead)),
             results: Results::default(),
         })
+    }
+
+    /// Also counts what the processor and the kernel count of each process, as far as this machine and its settings allow. Raises
+    /// this process's limit of open files as far as it may.
+    #[must_use]
+    pub fn with_perf(mut self) -> Sidecar {
+        self.source.perf = SharedPerf::here();
+        self
     }
 
     /// Where it listens, with the port that was found.

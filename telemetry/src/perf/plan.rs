@@ -6,6 +6,7 @@
 
 use rustix::io::Errno;
 
+use super::attach::Tally;
 use super::circumstances::Circumstances;
 use super::event::Event;
 use super::group::Group;
@@ -61,6 +62,15 @@ impl Plan {
     /// How an event stands.
     pub fn standing(&self, event: Event) -> &Standing {
         &self.standings[event as usize]
+    }
+
+    /// Every event in the same state, but for those that this machine lacks or forbids anyway.
+    pub fn all(&self, state: State, message: &str) -> Vec<Tally> {
+        let tally = |event| match self.standing(event) {
+            Standing::Here(_) => Tally::not(event, state, message),
+            Standing::Not(state, message) => Tally::not(event, *state, message),
+        };
+        Event::ALL.map(tally).into()
     }
 
     /// The events to be opened together.
