@@ -90,14 +90,12 @@ pub trait Counter {
 
 /// The kernel.
 #[derive(Clone, Copy, Debug)]
-pub struct Kernel {
-    processor: Processor,
-}
+pub struct Kernel(());
 
 impl Kernel {
     /// The kernel of this machine.
     pub fn here() -> Kernel {
-        Kernel { processor: Processor::this() }
+        Kernel(())
     }
 }
 
@@ -166,7 +164,7 @@ impl Opener for Kernel {
             Event::L1dReadMisses => Builder::new(reads(CacheId::L1D)),
             Event::LlcReadMisses => Builder::new(reads(CacheId::LL)),
             Event::RemoteCacheFills => {
-                Builder::new(Raw::new(self.processor.remote_cache_fills().ok_or(Errno::NOENT)?))
+                Builder::new(Raw::new(Processor::this().remote_cache_fills().ok_or(Errno::NOENT)?))
             }
             Event::PageFaults => Builder::new(Software::PAGE_FAULTS),
             Event::ContextSwitches => Builder::new(Software::CONTEXT_SWITCHES),

@@ -79,11 +79,11 @@ impl Processor {
     /// From the words of leaf 0, in the order of the text, and EAX of leaf 1 (Intel SDM volume 2, `CPUID`).
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "tested everywhere, asked on x86-64"))]
     fn decode(name: [u32; 3], signature: u32) -> Processor {
-        let text: Vec<u8> = name.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let vendor = match text.as_slice() {
-            b"AuthenticAMD" => Vendor::Amd,
-            b"GenuineIntel" => Vendor::Intel,
-            _ => Vendor::Other,
+        let is = |text: &[u8; 12]| name.iter().flat_map(|word| word.to_le_bytes()).eq(*text);
+        let vendor = match () {
+            () if is(b"AuthenticAMD") => Vendor::Amd,
+            () if is(b"GenuineIntel") => Vendor::Intel,
+            () => Vendor::Other,
         };
         let base = signature >> 8 & 0xF;
         let family = if base == 0xF { base + (signature >> 20 & 0xFF) } else { base };
