@@ -80,10 +80,12 @@ impl Processor {
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "tested everywhere, asked on x86-64"))]
     fn decode(name: [u32; 3], signature: u32) -> Processor {
         let is = |text: &[u8; 12]| name.iter().flat_map(|word| word.to_le_bytes()).eq(*text);
-        let vendor = match () {
-            () if is(b"AuthenticAMD") => Vendor::Amd,
-            () if is(b"GenuineIntel") => Vendor::Intel,
-            () => Vendor::Other,
+        let vendor = if is(b"AuthenticAMD") {
+            Vendor::Amd
+        } else if is(b"GenuineIntel") {
+            Vendor::Intel
+        } else {
+            Vendor::Other
         };
         let base = signature >> 8 & 0xF;
         let family = if base == 0xF { base + (signature >> 20 & 0xFF) } else { base };
