@@ -189,6 +189,9 @@ mod tests {
         ring_hit_ratio: Some(0.9),
         aba_averted_per_second: Some(0.0),
         slow_path_nanoseconds_per_batch: None,
+        cycles_per_slow_path: None,
+        instructions_per_slow_path: None,
+        cache_misses_per_slow_path: None,
     };
 
     #[test]

@@ -218,8 +218,11 @@ pub(crate) struct ReportArgs {
     /// A coarse report in about a minute and a half: short runs, the paper's numbers of threads
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Leave out the cache misses that valgrind's cachegrind simulates in a shortened run, which take some ten seconds more
+    #[arg(long)]
+    pub(crate) no_simulation: bool,
     /// Write the page and the Markdown again from a report.json; nothing is run
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["designs", "threads", "seconds", "rounds", "quick"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["designs", "threads", "seconds", "rounds", "quick", "no_simulation"])]
     pub(crate) from: Option<PathBuf>,
 }
 

@@ -3,10 +3,10 @@
 //! What can be counted is found out when the segment is made, which must say it; from then on each thread opens its counters at its
 //! next slow path. Invariant: a thread that has a heap borrowed does nothing for it but system calls.
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use stormglass_telemetry::Inside;
-use stormglass_telemetry::perf::{self, Sampler};
+use stormglass_telemetry::perf::{self, Event, Kernel, Mode, Sampler};
 
 use super::errno;
 use crate::misuse;
@@ -18,8 +18,24 @@ const KNOWN: u8 = 1;
 
 static INSIDE: AtomicU8 = AtomicU8::new(OPEN);
 
+/// Events that every machine counts, and whether they stand for those that take a PMU.
+const SOFTWARE: [(Event, Mode); 3] =
+    [(Event::TaskClock, Mode::User), (Event::PageFaults, Mode::User), (Event::Migrations, Mode::User)];
+static BY_SOFTWARE: AtomicBool = AtomicBool::new(false);
+
+/// Samples slow paths by software events in place of cycles, instructions and cache misses: what opens, reads and closes them is then
+/// the same, and can be tested where there is no PMU. To be called before the first allocation.
+pub(super) fn sample_software_events() {
+    BY_SOFTWARE.store(true, Ordering::Relaxed);
+}
+
 /// Finds out what is counted, and remembers it for the threads. May allocate.
 pub(super) fn decide(wanted: bool) -> Inside {
+    if BY_SOFTWARE.load(Ordering::Relaxed) {
+        let all = Inside { cycles: true, instructions: true, cache_misses: true };
+        INSIDE.store(encode(all), Ordering::Relaxed);
+        return all;
+    }
     let inside = if wanted { perf::inside() } else { Inside::NONE };
     let first = INSIDE.swap(encode(inside), Ordering::Relaxed) == OPEN;
     if wanted
@@ -36,7 +52,13 @@ pub(super) fn decide(wanted: bool) -> Inside {
 pub(super) fn settle(sampler: &mut Sampler) {
     // Relaxed: a preference; who sees it late opens late.
     if let Some(inside) = decode(INSIDE.load(Ordering::Relaxed)) {
-        errno::kept(|| sampler.settle(inside));
+        errno::kept(|| {
+            if BY_SOFTWARE.load(Ordering::Relaxed) {
+                sampler.start(&Kernel::here(), &SOFTWARE);
+            } else {
+                sampler.settle(inside);
+            }
+        });
     }
 }
 

@@ -161,6 +161,12 @@ pub fn remove_segment() {
     segment::remove();
 }
 
+/// Samples slow paths by software events, as if they were those of a PMU: for tests, before the first allocation.
+#[doc(hidden)]
+pub fn sample_software_events() {
+    inside::sample_software_events();
+}
+
 /// Takes every lock of the allocator: the process is about to fork. Registered by itself; for who forks by other means.
 pub fn before_fork() {
     if let Some(core) = process::core() {

@@ -87,7 +87,7 @@ pub enum Scope {
 }
 
 /// Which hardware counters count inside slow paths.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Inside {
     /// Processor cycles.
     pub cycles: bool,
