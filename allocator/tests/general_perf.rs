@@ -61,7 +61,9 @@ fn threads_have_counters_of_their_own_and_leave_none_behind() {
     for _ in 0..5 {
         // Joined one by one: a scope ends before its threads have given their counters up.
         let threads: Vec<_> = (0..4).map(|_| thread::spawn(work)).collect();
-        threads.into_iter().for_each(|thread| thread.join().expect("it only allocates"));
+        for thread in threads {
+            thread.join().expect("it only allocates");
+        }
     }
     assert_eq!(events_open(), own, "threads that have ended");
     let (after, _) = samples();
@@ -92,7 +94,9 @@ fn threads_have_counters_of_their_own_and_leave_none_behind() {
         assert_eq!(unsafe { waitpid(child, &raw mut status, 0) }, child);
         assert_eq!(status, 0, "256: it has its parent's; 512: it has not its own");
         over.wait();
-        threads.into_iter().for_each(|thread| thread.join().expect("it only allocates"));
+        for thread in threads {
+            thread.join().expect("it only allocates");
+        }
     });
     assert_eq!(events_open(), own);
 }

@@ -48,9 +48,10 @@ fn measured(args: &ReportArgs) -> Result<ExitCode, Failure> {
         let counts = perf::inside() != Inside::NONE;
         let designs = plan.designs.clone();
         let outcome = benchmark::run(plan, counts, Box::new(|_| {}), &mut interrupt).await?;
-        let simulation = match outcome.interrupted || args.no_simulation {
-            true => None,
-            false => Some(simulated(designs, &mut interrupt).await?),
+        let simulation = if outcome.interrupted || args.no_simulation {
+            None
+        } else {
+            Some(simulated(designs, &mut interrupt).await?)
         };
         Ok::<_, Failure>((outcome, simulation))
     })?;

@@ -44,8 +44,13 @@ pub(crate) async fn bind(args: &ServeArgs) -> Result<Sidecar, Failure> {
         allowed_hosts: args.allow_host.clone(),
         keep_dead: args.keep_dead,
     };
-    let sidecar = Sidecar::bind(config).await.map_err(Failure::failed)?;
-    Ok(if args.perf { sidecar.with_perf() } else { sidecar })
+    let mut sidecar = Sidecar::bind(config).await.map_err(Failure::failed)?;
+    if args.perf {
+        for problem in sidecar.count_events() {
+            output::tell(&format!("stormglass: not counted: {problem}"));
+        }
+    }
+    Ok(sidecar)
 }
 
 /// Where to look.

@@ -18,7 +18,7 @@ pub(crate) struct Inside {
     #[serde(flatten)]
     all: Cost,
     /// Dearest first.
-    shards: Vec<Shard>,
+    shards: Vec<Place>,
 }
 
 /// Of one sampled slow path, on average.
@@ -31,7 +31,7 @@ struct Cost {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-struct Shard {
+struct Place {
     /// Indices into the axes of the grid.
     class: usize,
     shard: usize,
@@ -67,10 +67,10 @@ impl Inside {
         let costs = COSTS.map(|metric| Sums::of(counts, metric, axes));
         let places =
             (0..axes.classes.len()).flat_map(|class| (0..axes.shards.len()).map(move |shard| (class, shard)));
-        let mut shards: Vec<Shard> = places
+        let mut shards: Vec<Place> = places
             .filter_map(|(class, shard)| {
                 let costs = costs.each_ref().map(|cost| cost.at(class, shard));
-                Some(Shard { class, shard, cost: Cost::new(samples.at(class, shard), costs)? })
+                Some(Place { class, shard, cost: Cost::new(samples.at(class, shard), costs)? })
             })
             .collect();
         shards.sort_by(|a, b| b.cost.rank().total_cmp(&a.cost.rank()));

@@ -154,12 +154,13 @@ struct Perf {
 pub(crate) struct SharedPerf(Option<Arc<Mutex<Perf>>>);
 
 impl SharedPerf {
-    /// Counts whatever this machine and its settings allow.
-    pub(crate) fn here() -> SharedPerf {
+    /// Counts whatever this machine and its settings allow; and what they do not, in sentences.
+    pub(crate) fn here() -> (SharedPerf, Vec<String>) {
         raise_limit();
         let kernel = Kernel::here();
         let plan = Arc::new(Plan::probe(&kernel, Circumstances::here()));
-        SharedPerf::over(Real { kernel, plan })
+        let problems = plan.problems();
+        (SharedPerf::over(Real { kernel, plan }), problems)
     }
 
     fn over(attach: impl Attach + 'static) -> SharedPerf {

@@ -68,11 +68,11 @@ impl Sidecar {
     }
 
     /// Also counts what the processor and the kernel count of each process, as far as this machine and its settings allow. Raises
-    /// this process's limit of open files as far as it may.
-    #[must_use]
-    pub fn with_perf(mut self) -> Sidecar {
-        self.source.perf = SharedPerf::here();
-        self
+    /// this process's limit of open files as far as it may. Returns, in sentences, what cannot be counted.
+    pub fn count_events(&mut self) -> Vec<String> {
+        let (perf, problems) = SharedPerf::here();
+        self.source.perf = perf;
+        problems
     }
 
     /// Where it listens, with the port that was found.

@@ -98,7 +98,8 @@ impl Home {
     /// The child has one thread, and this is not its heap's home.
     pub(super) unsafe fn close_counters(&self) {
         // SAFETY: nobody uses the heap; a thread that was just opening its counters had none yet (the sampler's own rule).
-        unsafe { (&mut *(&raw mut (*self.heap.get()).sampler)).close() };
+        let sampler = unsafe { &mut (*self.heap.get()).sampler };
+        sampler.close();
     }
 }
 

@@ -145,13 +145,12 @@ fn nobody_asked_means_nothing() {
 
 #[test]
 fn this_very_process_is_counted() {
-    let perf = SharedPerf::here();
+    let (perf, _) = SharedPerf::here();
     let pid = std::process::id();
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("a process");
-    let start = stat.rsplit_once(')').expect("a name").1.split_whitespace().nth(22 - 3).expect("a field");
-    let process =
-        Process { start_time: start.parse().expect("a number"), ..synthetic::process(pid, "mutex") };
-    let own = Snapshot { process: Arc::new(process), ..live(pid) };
+    let text = std::fs::read_to_string("/proc/self/stat").expect("a process");
+    let start = text.rsplit_once(')').expect("a name").1.split_whitespace().nth(22 - 3).expect("a field");
+    let this = Process { start_time: start.parse().expect("a number"), ..synthetic::process(pid, "mutex") };
+    let own = Snapshot { process: Arc::new(this), ..live(pid) };
     perf.follow(std::slice::from_ref(&own));
     let frame = perf.frame(&own.process).expect("it is watched");
     assert_eq!(frame.events.len(), Event::ALL.len());

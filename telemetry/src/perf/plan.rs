@@ -73,6 +73,22 @@ impl Plan {
         Event::ALL.map(tally).into()
     }
 
+    /// What cannot be counted here, a sentence for each reason.
+    pub fn problems(&self) -> Vec<String> {
+        let mut reasons: Vec<(&str, State, Vec<&str>)> = Vec::new();
+        for event in Event::ALL {
+            let Standing::Not(state, message) = self.standing(event) else { continue };
+            match reasons.iter_mut().find(|(other, ..)| other == message) {
+                Some((.., events)) => events.push(event.name()),
+                None => reasons.push((message, *state, vec![event.name()])),
+            }
+        }
+        let sentence = |(message, state, events): (&str, State, Vec<&str>)| {
+            format!("{}: {}: {message}", events.join(", "), state.name())
+        };
+        reasons.into_iter().map(sentence).collect()
+    }
+
     /// The events to be opened together.
     pub(super) fn groups(&self) -> &[Vec<(Event, Mode)>] {
         &self.groups
@@ -149,6 +165,20 @@ mod tests {
             assert!(Event::ALL.iter().all(|&event| not(&plan, event) == state), "{errno}");
             assert!(plan.groups().is_empty());
         }
+    }
+
+    #[test]
+    fn what_shares_a_reason_shares_a_sentence() {
+        let fake = Fake::new().without_pmu().forbidding_kernel();
+        let plan = Plan::probe(&fake, Circumstances { paranoid: Some(2), pmu: false, ..OPEN });
+        let problems = plan.problems();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[0].starts_with("cycles, instructions, ") && problems[0].ends_with("no PMU"));
+        assert!(
+            problems[1]
+                .starts_with("context_switches, migrations: forbidden: kernel.perf_event_paranoid is 2")
+        );
+        assert!(Plan::probe(&Fake::new(), OPEN).problems().is_empty());
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! | Intel Ice Lake and later, performance cores | 0xD2, mask 0x04: `XSNP_FWD` | the same, where the other core forwarded the line |
 //!
 //! Sources: AMD's Processor Programming References for family 19h models 01h and 11h and family 1Ah model 02h (PMCx044, "Any data cache fills
-//! by data source"); Intel SDM volume 3B, chapter "Performance monitoring events", and Intel's event lists by model (perfmon).
+//! by data source"); Intel SDM volume 3B, chapter "Performance monitoring events", and Intel's event lists by model (perfmon); both as
+//! the kernel has them in `tools/perf/pmu-events/arch/x86`.
 //! AMD family 17h (Zen 1, 2) counts such lines together with hits of the core's own L3, so it is left out; so is every
 //! processor that is not in the table: an unknown event is unsupported rather than guessed.
 

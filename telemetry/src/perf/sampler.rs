@@ -442,11 +442,11 @@ mod tests {
         ];
         let mut sampler: Sampler = Sampler::off();
         sampler.start(&Kernel::here(), &software);
-        let sampled = std::thread::spawn(move || {
+        let elsewhere = std::thread::spawn(move || {
             (0..10 * APART).for_each(|_| sampler.begin(u64::MAX));
             sampler.sample.get().is_some()
         });
-        assert!(!sampled.join().expect("a thread"));
+        assert!(!elsewhere.join().expect("a thread"));
     }
 
     #[test]
