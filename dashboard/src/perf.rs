@@ -86,6 +86,7 @@ struct Watched {
     earlier: VecDeque<(u64, Vec<Option<u64>>)>,
     read: u64,
     groups: BTreeSet<Group>,
+    /// Until it has ended, which is final: what it counted then stands.
     live: bool,
 }
 
@@ -191,21 +192,27 @@ impl SharedPerf {
 
 impl Perf {
     fn follow(&mut self, snapshots: &[Snapshot], now: u64) {
-        let mut seen = BTreeSet::new();
+        // Of several segments of a process each says by itself whether it is written to; the process lives while one is.
+        let mut seen: BTreeMap<Key, bool> = BTreeMap::new();
+        for snapshot in snapshots {
+            let lives = seen.entry(key(&snapshot.process)).or_default();
+            *lives |= snapshot.liveness == Liveness::Live;
+        }
         for snapshot in snapshots {
             let key = key(&snapshot.process);
-            let live = snapshot.liveness == Liveness::Live;
-            if live && !self.watched.contains_key(&key) {
+            if seen[&key] && !self.watched.contains_key(&key) {
                 self.watched.insert(key, Watched::new(self.attach.as_mut(), &snapshot.process, now));
             }
             if let Some(watched) = self.watched.get_mut(&key) {
                 watched.groups.insert(Group::of(&snapshot.process));
-                // Of several segments each says by itself whether the process lives.
-                let first = seen.insert(key);
-                watched.follow(self.attach.as_mut(), &snapshot.process, live, now, first);
+                if seen[&key] {
+                    watched.follow(self.attach.as_mut(), &snapshot.process, now);
+                } else {
+                    watched.end();
+                }
             }
         }
-        let gone: Vec<Key> = self.watched.keys().filter(|key| !seen.contains(key)).copied().collect();
+        let gone: Vec<Key> = self.watched.keys().filter(|key| !seen.contains_key(key)).copied().collect();
         for mut watched in gone.iter().filter_map(|key| self.watched.remove(key)) {
             watched.end();
             for group in &watched.groups {
@@ -249,14 +256,8 @@ impl Watched {
         watched
     }
 
-    fn follow(&mut self, attach: &mut dyn Attach, process: &Process, live: bool, now: u64, first: bool) {
-        if !live {
-            if first {
-                self.end();
-            }
-            return;
-        }
-        self.live = true;
+    /// Reads a process that lives, or tries again to attach to it.
+    fn follow(&mut self, attach: &mut dyn Attach, process: &Process, now: u64) {
         let since = now.saturating_sub(self.read);
         if let Some(attached) = &mut self.attached {
             if since >= SPACING {
@@ -264,7 +265,7 @@ impl Watched {
                 self.read = now;
                 self.remember();
             }
-        } else if since >= RETRY {
+        } else if self.live && since >= RETRY {
             let groups = std::mem::take(&mut self.groups);
             *self = Watched { groups, ..Watched::new(attach, process, now) };
         }

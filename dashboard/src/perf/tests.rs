@@ -92,6 +92,23 @@ fn two_segments_of_a_process_are_attached_to_once() {
 }
 
 #[test]
+fn a_segment_that_ends_before_its_process_ends_no_counting() {
+    let scripted = Scripted::default();
+    let mut perf = perf(&scripted);
+    let mut other = live(1);
+    other.process = Arc::new(Process { sequence: 1, ..synthetic::process(1, "mutex") });
+    perf.follow(&[live(1), other.clone()], 0);
+    for (second, dead_first) in [(1, true), (2, false), (3, true)] {
+        scripted.faults.store(second, Ordering::Relaxed);
+        let dead = Snapshot { liveness: Liveness::Dead, ..live(1) };
+        let both = if dead_first { [dead, other.clone()] } else { [other.clone(), dead] };
+        perf.follow(&both, second * SECOND);
+        assert_eq!(faults(&perf).total, Some(second));
+    }
+    assert_eq!(scripted.attached.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn what_is_not_counted_has_a_state_and_no_number() {
     let mut perf = perf(&Scripted::default());
     perf.follow(&[live(1)], 0);

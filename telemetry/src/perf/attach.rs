@@ -11,6 +11,7 @@
 //! Invariants: a thread is counted once; totals never fall; the process is the one that was meant, before and after, by its
 //! start time.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use rustix::io::Errno;
@@ -110,7 +111,8 @@ impl<O: Opener> Attachment<O> {
                 });
             }
             let counted = open_all(opener, plan, &before)?;
-            let missed = list().iter().filter(|thread| !before.contains(thread)).count();
+            let known: BTreeSet<u32> = before.iter().copied().collect();
+            let missed = list().iter().filter(|thread| !known.contains(thread)).count();
             if missed == 0 || tries == TRIES {
                 return Ok(Attachment { counted, threads: before.len(), missed });
             }
