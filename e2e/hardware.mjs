@@ -32,7 +32,7 @@ assert(!all.some((line) => line.startsWith('Standing in')), 'what is counted nee
 const cost = { samples: 5, cycles: 900, cache_misses: 31, instructions: null };
 const inside = words({ inside: { ...cost, shards: [{ class: 0, shard: 1, ...cost }] }, classes: ['8192'], shards: ['0', '1'] });
 assert.deepStrictEqual(inside, [
-  'a slow path costs 31.0 cache misses and 900 cycles (mean of 5.00 samples)', 'class 8 KiB, shard 1: 31.0 cache misses and 900 cycles',
+  'a slow path costs 31.0 cache misses and 900 cycles (mean of 5 samples)', 'class 8 KiB, shard 1: 31.0 cache misses and 900 cycles',
 ]);
 
 assert.strictEqual(words(perf([counted('task_clock', null, { total: 1.5e9 })]))[0], 'time on processors 1.50 s in all', 'one that has ended');

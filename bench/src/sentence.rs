@@ -208,7 +208,7 @@ mod tests {
         let m =
             Measures { cache_misses_per_slow_path: Some(31.0), cycles_per_slow_path: Some(812.0), ..COUNTED };
         let said = say("mutex", &m, None);
-        assert!(said.ends_with("; a slow path took 31 cache misses and 812 cycles."), "{said}");
+        assert!(said.ends_with("; a slow path took 31.0 cache misses and 812 cycles."), "{said}");
         assert!(!say("mutex", &COUNTED, None).contains("slow path"));
     }
 

@@ -55,7 +55,7 @@ function insideLines({ inside, classes, shards }) {
     counted(misses) && `${digits(misses)} cache misses`, counted(cycles) && `${si(cycles)} cycles`,
     counted(instructions) && `${si(instructions)} instructions`,
   ].filter(Boolean));
-  const lines = [["", `a slow path costs ${cost(inside)} (mean of ${si(inside.samples)} samples)`]];
+  const lines = [["", `a slow path costs ${cost(inside)} (mean of ${inside.samples < 1000 ? inside.samples : si(inside.samples)} samples)`]];
   for (const dear of inside.shards) {
     const shard = shards.length > 1 ? `, shard ${shards[dear.shard]}` : "";
     lines.push(["", `class ${bytes(Number(classes[dear.class]))}${shard}: ${cost(dear)}`]);
