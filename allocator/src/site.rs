@@ -31,9 +31,11 @@ pub(crate) struct Site<'a> {
     /// What a user wants to be lost at the seam (seam.rs); nothing, unless asked for.
     pub(crate) delay: Delay,
     /// The calling thread's hardware counters, if it has some.
+    #[cfg_attr(loom, allow(dead_code, reason = "the models count nothing"))]
     pub(crate) sampler: Option<&'a Sampler>,
 }
 
+#[cfg(not(loom))]
 impl Site<'_> {
     /// What the slow path in progress has done so far, since the last lap, it did here.
     pub(crate) fn lap(self) {
