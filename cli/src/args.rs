@@ -43,7 +43,7 @@ Environment:
                   the library that `run` preloads (default: libstormglass.so beside this program or in ../lib)
   STORMGLASS_PERF
                   1: a program under the allocator samples its slow paths by the processor's counters, where there are some
-  RUST_LOG        how much is logged to standard error (default: warn)
+  RUST_LOG        how much is logged to standard error (default: warn); stormglass::verdict=info for what turns on and off
   NO_COLOR        no colour in tables";
 
 /// The designs and what each does, from the one list that there is.

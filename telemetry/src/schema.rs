@@ -109,6 +109,8 @@ metrics! {
         perf_events = PerfEvents: Counter => Events, "Events in processes that `--perf` is attached to, by `event` (`task_clock` in nanoseconds), scaled where they took turns.";
         perf_state = PerfState: Gauge => Events, "1 for each `state` in which an `event` is: `counting`, `scaled`, `unsupported`, `forbidden`, `failed` (label `event`).";
         perf_running_ratio = PerfRunningRatio: Gauge => Events, "Share of the time for which an `event` was on a counter, 0 to 1.";
+        verdict_active = VerdictActive: Gauge => Events, "1 while the verdict that the label verdict names is on at this class and shard (each empty where it is about no single one), 0 once it is off; a series appears when it is first on. See docs/VERDICTS.md.";
+        verdicts_raised = VerdictsRaised: Counter => Events, "Times that the verdict that the label verdict names has turned on, at any class and shard.";
         segments = Segments: Gauge => Events, "Segments that the sidecar shows (no process labels).";
         segment_errors = SegmentErrors: Counter => Events, "Files in the segment directory that the sidecar refused to read (no process labels).";
         scrape_duration = ScrapeDuration: Counter => Seconds, "Time that scrapes spent reading segments and building the answer (no process labels).";

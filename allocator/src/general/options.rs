@@ -21,7 +21,7 @@ pub(crate) struct Options {
     pub(crate) verbose: bool,
     /// Slow paths are sampled by hardware counters (`STORMGLASS_PERF`).
     pub(crate) perf: bool,
-    /// Huge pages for large blocks (`STORMGLASS_THP`).
+    /// Huge pages (`STORMGLASS_THP`).
     pub(crate) huge_pages: bool,
 }
 
