@@ -45,6 +45,8 @@ Environment:
   STORMGLASS_DIR  where segments lie (default: /dev/shm/stormglass-<user id>); must be on a tmpfs
   STORMGLASS_LIBRARY
                   the library that `run` preloads (default: libstormglass.so beside this program or in ../lib)
+  STORMGLASS_PERF
+                  1: a program under the allocator samples its slow paths by the processor's counters, where there are some
   RUST_LOG        how much is logged to standard error (default: warn); stormglass::verdict=info for what turns on and off
   NO_COLOR        no colour in tables";
 
@@ -100,7 +102,7 @@ pub(crate) enum Command {
     /// Serve the page, run the benchmark beside it, and stay to be looked at (what `stormglass` alone does)
     Watch(WatchArgs),
     /// Run the benchmark and print its table
-    Bench(BenchArgs),
+    Bench(BenchAloneArgs),
     /// Judge the paper's claims by what was counted, and write that down as a page, as Markdown and as JSON
     Report(ReportArgs),
     /// Measure the library that is preloaded beside other allocators
@@ -175,6 +177,15 @@ pub(crate) struct BenchArgs {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Group)]
+pub(crate) struct BenchAloneArgs {
+    #[command(flatten)]
+    pub(crate) bench: BenchArgs,
+    /// Sample the slow paths by the processor's counters (STORMGLASS_PERF=1): cycles, instructions and cache misses by class and shard
+    #[arg(long)]
+    pub(crate) perf: bool,
+}
+
 impl BenchArgs {
     pub(crate) fn wishes(&self) -> Wishes {
         Wishes {
@@ -214,8 +225,11 @@ pub(crate) struct ReportArgs {
     /// A coarse report in about a minute and a half: short runs, the paper's numbers of threads
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Leave out the cache misses that valgrind's cachegrind simulates in a shortened run, which take some ten seconds more
+    #[arg(long)]
+    pub(crate) no_simulation: bool,
     /// Write the page and the Markdown again from a report.json; nothing is run
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["designs", "threads", "seconds", "rounds", "quick"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["designs", "threads", "seconds", "rounds", "quick", "no_simulation"])]
     pub(crate) from: Option<PathBuf>,
 }
 
@@ -242,6 +256,10 @@ pub(crate) struct ServeArgs {
     /// How long a process is still shown after its death, such as 90s, 10m, 2h
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
     pub(crate) keep_dead: Duration,
+    /// Also count what processor and kernel count of each process: cycles, cache misses, faults, switches, as far as this machine and its
+    /// settings allow; what is not counted says why
+    #[arg(long)]
+    pub(crate) perf: bool,
     /// Show the processes of every user; for root
     #[arg(long)]
     pub(crate) all_users: bool,

@@ -48,12 +48,18 @@ pub(crate) async fn bind(args: &ServeArgs) -> Result<Sidecar, Failure> {
         exposure: args.exposure.exposure()?,
         ..Config::of(Directory::from_env())
     };
-    Sidecar::bind(config).await.map_err(|error| match error {
+    let mut sidecar = Sidecar::bind(config).await.map_err(|error| match error {
         ServeError::Exposed { .. } | ServeError::NotRoot | ServeError::Secret { .. } => {
             Failure::impossible(error)
         }
         other @ ServeError::Listen { .. } => Failure::failed(other),
-    })
+    })?;
+    if args.perf {
+        for problem in sidecar.count_events() {
+            output::tell(&format!("stormglass: not counted: {problem}"));
+        }
+    }
+    Ok(sidecar)
 }
 
 /// Where to look.

@@ -9,6 +9,7 @@ import { look, rank, seriesOf, swatch } from "./designs.js";
 import { attribute, html, text } from "./dom.js";
 import { ago, bytes, counted, digits, duration, injection, NOT_COUNTED, percent, si } from "./format.js";
 import { Grid } from "./grid.js";
+import { Hardware } from "./hardware.js";
 import { Histogram } from "./histogram.js";
 import { MEASURES } from "./measures.js";
 import { programParts } from "./program.js";
@@ -43,6 +44,7 @@ export class Card {
   #facts = html("p", { class: "facts" });
   #hottest = html("p", { class: "hottest" });
   #injected = html("p", { class: "injected", hidden: "" });
+  #hardware = new Hardware();
   #values = new Map();
   #drawn = "";
 
@@ -61,7 +63,7 @@ export class Card {
     const fold = html("button", { type: "button", class: "fold", "aria-label": `${name}: the whole card`, "aria-expanded": "true" });
     this.node = html("section", { class: `card ${look(name).hue}`, "data-strategy": process.strategy, "data-series": name, "aria-labelledby": id },
       html("header", {}, swatch(name), html("h3", { id }, ...title), this.#state, fold), this.#injected, this.#facts,
-      grid.node, this.#hottest, numbers, foot);
+      grid.node, this.#hottest, numbers, foot, this.#hardware.node);
   }
 
   /** Shows a process: returns its hottest cell of the picked measure, if any. */
@@ -88,6 +90,7 @@ export class Card {
       attribute(node, "data-value", value ?? "");
     }
     this.parts.drawFoot(process, decades);
+    this.#hardware.update(process);
     return this.hottest;
   }
 

@@ -44,6 +44,7 @@ pub(crate) const ASSETS: &[Asset] = assets! {
     "/dom.js" JS "dom.js";
     "/format.js" JS "format.js";
     "/grid.js" JS "grid.js";
+    "/hardware.js" JS "hardware.js";
     "/histogram.js" JS "histogram.js";
     "/measures.js" JS "measures.js";
     "/program.js" JS "program.js";

@@ -63,6 +63,7 @@ impl Observer {
     /// Reads every process now, and says what is to be shown.
     pub(crate) fn observe(&mut self) -> Frame {
         let snapshots = self.source.lock().snapshots();
+        self.source.perf.follow(&snapshots);
         let now = self.epoch.at(clock::monotonic());
         self.frame(snapshots, now)
     }
@@ -81,7 +82,10 @@ impl Observer {
             let id = ProcessId::of(&snapshot.process);
             let mut track = before.remove(&id).unwrap_or_default();
             let body = track.body(&snapshot, now, &mut self.history);
-            processes.push(ProcessFrame::new(body, &snapshot, now, self.clinic.of(id, self.epoch)));
+            let perf = self.source.perf.frame(&snapshot.process);
+            processes.push(
+                ProcessFrame::new(body, &snapshot, now, self.clinic.of(id, self.epoch)).with_perf(perf),
+            );
             track.remember(snapshot);
             self.tracks.insert(id, track);
         }

@@ -18,6 +18,7 @@ use crate::everyone::Everyone;
 use crate::exposition::{Exposition, Grouping, Options};
 use crate::exposure::{self, Exposure};
 use crate::observer::Observer;
+use crate::perf::SharedPerf;
 use crate::results::Results;
 use crate::routes::{Shared, router};
 use crate::security::{Hosts, Rules};
@@ -118,6 +119,14 @@ impl Sidecar {
             results: Results::default(),
             verdicts: Verdicts::default(),
         })
+    }
+
+    /// Also counts what the processor and the kernel count of each process, as far as this machine and its settings allow. Raises
+    /// this process's limit of open files as far as it may. Returns, in sentences, what cannot be counted.
+    pub fn count_events(&mut self) -> Vec<String> {
+        let (perf, problems) = SharedPerf::here();
+        self.source.perf = perf;
+        problems
     }
 
     /// Where it listens, with the port that was found.

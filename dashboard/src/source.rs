@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stormglass_telemetry::Snapshot;
 
+use crate::perf::SharedPerf;
 use crate::retired::Retired;
 
 /// A set of processes that can be read, now and again.
@@ -20,16 +21,20 @@ pub(crate) trait Source: Send {
 
 /// A source that the sampler and the scrapes take turns with.
 #[derive(Clone)]
-pub(crate) struct SharedSource(Arc<Mutex<dyn Source>>);
+pub(crate) struct SharedSource {
+    source: Arc<Mutex<dyn Source>>,
+    /// What is counted of its processes from outside, if somebody asked for that.
+    pub(crate) perf: SharedPerf,
+}
 
 impl SharedSource {
     pub(crate) fn new(source: impl Source + 'static) -> SharedSource {
-        SharedSource(Arc::new(Mutex::new(source)))
+        SharedSource { source: Arc::new(Mutex::new(source)), perf: SharedPerf::default() }
     }
 
     /// The source, for the length of one read. A reader that panicked left nothing half done that the next read
     /// would not do again, so poison is ignored.
     pub(crate) fn lock(&self) -> MutexGuard<'_, dyn Source + 'static> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

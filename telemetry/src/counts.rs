@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::schema::{Kind, Label, Metric, Op, Shape};
+use crate::schema::{Inside, Kind, Label, Metric, Op, Shape};
 
 /// Metrics that a schema has at most.
 pub(crate) const MAX_FAMILIES: usize = 1024;
@@ -112,6 +112,16 @@ impl Schema {
             })
             .collect();
         Schema::new(labels, families)
+    }
+
+    /// Which hardware counters the writer's slow paths are sampled by.
+    pub fn inside(&self) -> Inside {
+        let has = |metric| self.family(metric).is_some();
+        Inside {
+            cycles: has(Metric::SlowPathCycles),
+            instructions: has(Metric::SlowPathInstructions),
+            cache_misses: has(Metric::SlowPathCacheMisses),
+        }
     }
 
     /// The family of a metric that this build knows, if the writer has it.

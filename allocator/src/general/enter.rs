@@ -27,6 +27,7 @@ pub(super) fn with_heap<R>(core: &'static Core, f: impl FnOnce(&mut ThreadHeap) 
         // SAFETY: this thread's own, and nobody has borrowed it: whoever has runs no code that comes here.
         let heap = unsafe { &mut *heap };
         core.segment.follow(core, heap);
+        heap.settle_sampler();
         // Where blocks are checked, or nobody knows yet whether they are to be, all calls go the long way.
         if !check::is_on() {
             tls::set_front(heap.front());

@@ -100,7 +100,12 @@ pub(super) fn after_in_child(core: &'static Core) {
         // SAFETY: homes never go away.
         let home: &'static Home = unsafe { home.as_ref() };
         next = NonNull::new(home.next.load(Ordering::Relaxed));
-        if !survivors.contains(&home.heap()) && home.figures.is_in_use() {
+        if survivors.contains(&home.heap()) {
+            continue;
+        }
+        // SAFETY: the child's one thread is here, and this is another's.
+        unsafe { home.close_counters() };
+        if home.figures.is_in_use() {
             threads.ended.add(&home.figures.own());
             home.figures.forget();
             threads.living -= 1;

@@ -17,6 +17,7 @@
 //! | thread.rs, enter.rs, tls.rs, exit.rs, resting.rs, dead.rs | what else a thread has, how it comes by it, and how it ends |
 //! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
+//! | inside.rs | hardware counters inside slow paths, if the user wants them |
 //! | mid.rs | another design of the mid pool for 2 to 32 KiB, if the user names one |
 //! | plain.rs | the ways of a block |
 //! | check/ | a layer between callers and plain.rs, where misuse is looked for |
@@ -40,6 +41,7 @@ mod exit;
 mod figures;
 mod fork;
 mod front;
+mod inside;
 pub(crate) mod large;
 pub(crate) mod limit;
 mod mid;
@@ -202,6 +204,12 @@ pub fn segment_path(room: &mut [u8]) -> Option<&[u8]> {
 /// without one (`_exit`).
 pub fn remove_segment() {
     segment::remove();
+}
+
+/// Samples slow paths by software events, as if they were those of a PMU: for tests, before the first allocation.
+#[doc(hidden)]
+pub fn sample_software_events() {
+    inside::sample_software_events();
 }
 
 /// Takes every lock of the allocator: the process is about to fork. Registered by itself; for who forks by other means.

@@ -11,12 +11,14 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::AtomicPtr;
 
 use rustix::mm::{MapFlags, ProtFlags};
+use stormglass_telemetry::perf::Sampler;
 use stormglass_telemetry::{Slot, SlotCounters, clock};
 
 use super::capacity::{self, Turn};
 use super::dead::Owner;
 use super::figures::{Figures, Sums};
 use super::front::Front;
+use super::inside;
 use super::mid;
 use super::process::{self, Core, TRANSFER};
 use super::size_class::{CLASSES, Class};
@@ -61,6 +63,8 @@ pub(super) struct ThreadHeap {
     used: [u64; CLASSES],
     figures: &'static Figures,
     front: &'static Front,
+    /// Its thread's hardware counters, if the user wants them.
+    sampler: Sampler,
 }
 
 /// Where a heap lives, and what does not belong to its thread.
@@ -83,7 +87,7 @@ impl Home {
         // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
         let memory = unsafe { rustix::mm::mmap_anonymous(null_mut(), size_of::<Home>(), flags.0, flags.1) };
         let home: NonNull<Home> = NonNull::new(memory.ok()?.cast())?;
-        // SAFETY: mapped, aligned to a page and long enough; never unmapped. Zeroes are a value of every field but these six
+        // SAFETY: mapped, aligned to a page and long enough; never unmapped. Zeroes are a value of every field but these seven
         // (numbers, null pointers, atomics, an empty front), and these are written before there is a reference to the whole.
         unsafe {
             let heap = UnsafeCell::raw_get(&raw const (*home.as_ptr()).heap);
@@ -91,6 +95,7 @@ impl Home {
             (&raw mut (*heap).held).write(Held::default());
             (&raw mut (*heap).slot).write(None);
             (&raw mut (*heap).mid).write(None);
+            (&raw mut (*heap).sampler).write(Sampler::off());
             (&raw mut (*heap).figures).write(&(*home.as_ptr()).figures);
             (&raw mut (*heap).front).write(&(*home.as_ptr()).front);
             Some(home.as_ref())
@@ -100,6 +105,16 @@ impl Home {
     /// The heap, for its thread.
     pub(super) fn heap(&self) -> *mut ThreadHeap {
         self.heap.get()
+    }
+
+    /// In the child of a fork: closes the counters of a thread that is not there.
+    ///
+    /// # Safety
+    /// The child has one thread, and this is not its heap's home.
+    pub(super) unsafe fn close_counters(&self) {
+        // SAFETY: nobody uses the heap; a thread that was just opening its counters had none yet (the sampler's own rule).
+        let sampler = unsafe { &mut (*self.heap.get()).sampler };
+        sampler.close();
     }
 }
 
@@ -176,6 +191,14 @@ impl ThreadHeap {
         Tally { counters: self.counters_apart().shard(class.index(), 0), delay: Delay::NONE }
     }
 
+    /// Opens the thread's hardware counters, if the user wants them and it has not done so.
+    #[inline]
+    pub(super) fn settle_sampler(&mut self) {
+        if !self.sampler.is_settled() {
+            inside::settle(&mut self.sampler);
+        }
+    }
+
     /// A block after the ring was found empty.
     pub(super) fn allocate_after_refill(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
         self.front.take(class).or_else(|| {
@@ -197,6 +220,7 @@ impl ThreadHeap {
     /// A block of a batch that another ring has spilled, the others of which go into the ring.
     fn allocate_from_transfer(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
         let start = clock::ticks();
+        self.sampler.begin(start);
         let (counters, tally) = (self.counters_apart(), self.tally(class));
         let taken = TRANSFER.take(class, |batch| {
             let fit = self.front.add_all(class, transfer::blocks(batch));
@@ -216,6 +240,7 @@ impl ThreadHeap {
     /// A block of a batch of at most `most`, the others of which go into the ring.
     fn allocate_from_pages(&mut self, class: Class, most: usize, core: &Core) -> Option<(NonNull<u8>, bool)> {
         let start = clock::ticks();
+        self.sampler.begin(start);
         let mut batch = Batch::of_at_most(most);
         self.fill(class, &mut batch, core);
         if batch.is_empty() && self.purge(core) {
@@ -277,6 +302,7 @@ impl ThreadHeap {
             return;
         }
         let start = clock::ticks();
+        self.sampler.begin(start);
         self.spill_batch(class, core);
         let counters = &self.counters_apart().classes[class.index()];
         counters.ring_spills.add(1);
@@ -382,7 +408,9 @@ impl ThreadHeap {
 
     fn end_slow_path(&mut self, class: Class, start: u64, core: &Core) {
         let nanoseconds = core.clock.nanoseconds(clock::ticks().wrapping_sub(start));
-        self.counters().shard(class.index(), 0).slow_path.add(nanoseconds);
+        let shard = self.counters().shard(class.index(), 0);
+        shard.slow_path.add(nanoseconds);
+        self.sampler.end(shard);
         self.tick(core);
     }
 
@@ -428,6 +456,7 @@ impl ThreadHeap {
     pub(super) fn end(&mut self, now: u64) -> Sums {
         let own = self.figures.own();
         self.mid = None;
+        self.sampler.close();
         self.looked = now;
         self.figures.set(null_mut(), &Sums::ZERO);
         self.counters = NonNull::dangling();
@@ -464,8 +493,13 @@ impl ThreadHeap {
     pub(super) fn after_fork_in_child(&mut self, slot: OwnSlot, generation: u32) {
         self.owner().after_fork_in_child();
         // It is the parent's thread that has them.
-        core::mem::forget(self.mid.take());
+        if let Some(mut mid) = self.mid.take() {
+            mid.close_sampler();
+            core::mem::forget(mid);
+        }
         core::mem::forget(self.slot.take());
+        // They count the parent's thread; the next slow path opens this one's.
+        self.sampler.close();
         let own = self.figures.own();
         self.go_on(slot, generation, &own);
     }
