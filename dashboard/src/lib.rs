@@ -14,6 +14,7 @@ mod grid;
 mod history;
 mod listener;
 mod observer;
+pub mod recording;
 mod results;
 mod retired;
 mod round;
