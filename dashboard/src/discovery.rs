@@ -76,10 +76,8 @@ impl Discovery {
     }
 
     /// As [`Discovery::new`], but removes nothing and leaves the right to do so to others.
-    pub(crate) fn onlooker(directory: Directory) -> Discovery {
-        let mut discovery = Discovery::new(directory, Duration::MAX);
-        discovery.reaps = false;
-        discovery
+    pub(crate) fn onlooker(directory: Directory, keep_dead: Duration) -> Discovery {
+        Discovery { reaps: false, ..Discovery::new(directory, keep_dead) }
     }
 
     fn reap(&mut self, now: Instant) {

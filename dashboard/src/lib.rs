@@ -14,7 +14,9 @@ mod grid;
 mod history;
 mod listener;
 mod observer;
+mod past;
 pub mod recording;
+mod replay;
 mod results;
 mod retired;
 mod round;
@@ -25,7 +27,10 @@ mod source;
 mod stream;
 #[cfg(test)]
 mod synthetic;
+mod tape;
 
 pub use error::ServeError;
+pub use replay::Player;
 pub use results::Results;
 pub use sidecar::{Config, Sidecar};
+pub use tape::Tape;

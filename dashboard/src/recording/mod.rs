@@ -32,11 +32,12 @@ pub use about::About;
 pub use error::RecordingError;
 pub use reader::{End, Reader};
 pub use recorder::{Recorder, Sample, Wishes};
-pub use summary::Summary;
+pub use summary::{Hottest, Peak, Recorded, Summary};
 
 pub(crate) use decode::Decoder;
 pub(crate) use encode::Encoder;
-pub(crate) use record::{Kind, Records};
+pub(crate) use record::{Kind, Records, put as put_record};
+pub(crate) use recorder::beginning;
 
 use stormglass_telemetry::Snapshot;
 

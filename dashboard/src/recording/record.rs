@@ -3,7 +3,7 @@
 //! Invariants: a record is taken whole or not at all. A length is believed only as far as there are bytes: the payload grows as
 //! it is read. Kinds from [`OPTIONAL`] on may be skipped by who does not know them; all others must be known.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use flate2::Crc;
 
@@ -139,9 +139,4 @@ impl<R: Read> Records<R> {
         let got = (&mut self.input).take(count as u64).read_to_end(&mut self.buffer);
         got.map(|got| got == count).map_err(RecordingError::Io)
     }
-}
-
-/// Whether an error of a writer means that the disk is full.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }

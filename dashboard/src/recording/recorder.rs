@@ -15,6 +15,9 @@ use crate::discovery::Discovery;
 use crate::frame::Epoch;
 use crate::source::Source;
 
+/// How long one that has died is still recorded, as a sidecar shows it for a while.
+const KEEP_DEAD: Duration = Duration::from_mins(10);
+
 /// What is to be recorded.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
@@ -30,6 +33,7 @@ pub struct Wishes {
 pub struct Recorder<W> {
     discovery: Discovery,
     pids: BTreeSet<u32>,
+    seen: BTreeSet<u32>,
     epoch: Epoch,
     encoder: Encoder,
     out: W,
@@ -62,8 +66,9 @@ impl<W: Write> Recorder<W> {
             note: wishes.note,
         };
         let mut recorder = Recorder {
-            discovery: Discovery::onlooker(directory),
+            discovery: Discovery::onlooker(directory, KEEP_DEAD),
             pids: wishes.pids,
+            seen: BTreeSet::new(),
             epoch: Epoch::of(unix.as_millis() as u64, clock::monotonic()),
             encoder: Encoder::default(),
             out,
@@ -84,6 +89,7 @@ impl<W: Write> Recorder<W> {
         if !self.pids.is_empty() {
             snapshots.retain(|snapshot| self.pids.contains(&snapshot.process.pid));
         }
+        self.seen.extend(snapshots.iter().map(|snapshot| snapshot.process.pid));
         let now = self.epoch.at(clock::monotonic());
         self.encoder.moment(now, 0, &snapshots, &mut self.buffer);
         self.flush()?;
@@ -105,6 +111,11 @@ impl<W: Write> Recorder<W> {
     /// Bytes written: where the last whole record ends.
     pub fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Every process that was recorded.
+    pub fn pids(&self) -> &BTreeSet<u32> {
+        &self.seen
     }
 
     /// Moments recorded.

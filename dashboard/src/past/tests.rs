@@ -1,0 +1,168 @@
+//! The past in numbers: how far it goes, what it says, and that it takes no more than was said.
+
+use proptest::prelude::*;
+use stormglass_telemetry::{Metric, Select};
+
+use super::*;
+use crate::recording::{Moment, Reader};
+use crate::synthetic::{self, SECOND};
+
+const START: u64 = 1_700_000_000_000;
+
+fn now(second: u64) -> Now {
+    Now { unix_ms: START + second * 1000, monotonic: 200 * SECOND + second * SECOND }
+}
+
+/// A process that has hit its ring a thousand times a second, and counts much else if it is busy.
+fn process(pid: u32, second: u64, busy: usize) -> Snapshot {
+    grown(synthetic::snapshot(synthetic::process(pid, "mutex"), 0), second, busy)
+}
+
+/// The same of a process that is there already.
+fn grown(mut snapshot: Snapshot, second: u64, busy: usize) -> Snapshot {
+    let pid = snapshot.process.pid;
+    snapshot.taken = now(second).monotonic;
+    synthetic::add(&mut snapshot, Metric::RingHits, &[2], 0, 1000 * second);
+    for i in 0..busy {
+        // Values that no compression foresees.
+        let value = (second + 1) * (1 + (i as u64 * 2_654_435_761 ^ u64::from(pid) ^ (second * 40_503)) % 100_000);
+        snapshot.counts.values[500 + i] = value;
+    }
+    snapshot
+}
+
+fn hits(moment: &Moment) -> Vec<Option<u64>> {
+    moment.snapshots.iter().map(|s| s.counts.sum(Metric::RingHits, Select::ALL)).collect()
+}
+
+#[test]
+fn a_quiet_quarter_of_an_hour_is_there_second_by_second() {
+    let mut past = Past::default();
+    for second in 0..=2000 {
+        past.record(now(second), 0, &[process(1, second, 0)]);
+    }
+    let (from, to) = past.reach().expect("it has a past");
+    assert_eq!(to, now(2000).unix_ms);
+    assert_eq!(from, to - REACH);
+    for second in [1101, 1500, 1999, 2000] {
+        let moment = past.clip(now(second).unix_ms + 999).and_then(|clip| clip.moment()).expect("a moment");
+        assert_eq!((moment.unix_ms, hits(&moment)), (now(second).unix_ms, vec![Some(second * 1000)]));
+    }
+    let first = past.clip(0).and_then(|clip| clip.moment()).expect("a moment");
+    assert!(first.unix_ms <= from, "before the first is the first");
+}
+
+#[test]
+fn a_frame_of_a_span_is_of_that_span() {
+    let mut past = Past::default();
+    for second in 0..100 {
+        let newcomer = (second >= 50).then(|| process(2, second, 0));
+        let snapshots: Vec<Snapshot> = std::iter::once(process(1, second, 0)).chain(newcomer).collect();
+        past.record(now(second), 3, &snapshots);
+    }
+    let moment = |second| past.clip(now(second).unix_ms).and_then(|clip| clip.moment());
+    let frame = span_frame(moment(40).as_ref(), &moment(60).expect("it is there"));
+    let json = serde_json::to_value(&frame).expect("a frame is JSON");
+    assert_eq!((json["time"].as_u64(), json["left_out"].as_u64()), (Some(now(60).unix_ms), Some(3)));
+    assert_eq!(json["processes"][0]["rates"]["allocations_per_second"], 1000.0);
+    assert_eq!(json["processes"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_hundred_busy_processes_take_no_more_than_was_said() {
+    let mut past = Past::default();
+    // Each changes 300 values a second: what a program of many threads and sizes does.
+    let all: Vec<Snapshot> = (1..=100).map(|pid| process(pid, 0, 0)).collect();
+    for second in 0..80 {
+        let snapshots: Vec<Snapshot> = all.iter().map(|s| grown(s.clone(), second, 300)).collect();
+        past.record(now(second), 0, &snapshots);
+        assert!(past.bytes() <= BYTES, "{} bytes after {second} s", past.bytes());
+    }
+    let (from, to) = past.reach().expect("it has a past");
+    assert!(to - from >= 60_000, "{} s", (to - from) / 1000);
+    let moment = past.clip(to - 10_000).and_then(|clip| clip.moment()).expect("a moment");
+    assert_eq!(moment.snapshots.len(), 100);
+    let mut captured = 0;
+    for snapshot in &all[..20] {
+        let snapshots = [grown(snapshot.clone(), 80, 300)];
+        let id = ProcessId::of(&snapshots[0].process);
+        captured += u32::from(past.capture(now(80), &snapshots, id, "retry_storm", "a test").is_some());
+        assert!(past.captures.bytes() <= capture::BYTES);
+    }
+    assert_eq!(captured, 20);
+    let kept: Vec<u32> = past.captures().map(|c| c.id).collect();
+    assert!(kept.len() <= capture::CAPTURES && kept.last() == Some(&20), "{kept:?}");
+    assert!(past.bytes() <= BYTES);
+}
+
+#[test]
+fn one_moment_that_is_too_large_for_a_row_leaves_it_empty_and_usable() {
+    let mut ring = Ring::new(1000, 2000);
+    ring.push(now(0), 0, &[process(1, 0, 3000)]);
+    assert_eq!((ring.from(), ring.bytes()), (None, 0));
+    assert!(ring.clip(0).is_none());
+    let mut ring = Ring::new(1000, 64 << 10);
+    ring.push(now(0), 0, &[process(1, 0, 0)]);
+    assert_eq!(ring.from(), Some(now(0).unix_ms));
+}
+
+#[test]
+fn a_capture_is_the_minute_before_of_one_process() {
+    let mut past = Past::default();
+    let both = |second| [process(1, second, 10), process(2, second, 10)];
+    for second in 0..200 {
+        past.record(now(second), 0, &both(second));
+    }
+    let snapshots = both(200);
+    let id = ProcessId::of(&snapshots[1].process);
+    let why = "retry_storm on class 8192, shard 3";
+    let number = past.capture(now(200), &snapshots, id, why, "26 failed CASes a batch").expect("the first");
+    assert!(past.capture(now(210), &snapshots, id, why, "again").is_none(), "once a minute");
+    assert!(past.capture(now(210), &both(210), id, "lock_convoy", "").is_some(), "something else");
+    let tape = past.tape(number).expect("it is kept");
+    assert_eq!(tape.reach(), (now(140).unix_ms, now(200).unix_ms));
+    let file = tape.file().expect("in memory");
+    let moments: Vec<Moment> =
+        Reader::new(file).expect("a recording").collect::<Result<_, _>>().expect("whole");
+    assert_eq!(moments.len(), 61);
+    assert!(moments.iter().all(|m| m.snapshots.len() == 1 && m.snapshots[0].process.pid == 2));
+    assert_eq!(hits(&moments[60]), [Some(200_000)], "up to the moment itself");
+    let capture = past.captures().next().expect("it is listed");
+    assert_eq!(capture.file_name(), "capture-1-2-retry_storm-on-class-8192-shard-3.sgrec");
+}
+
+#[test]
+fn a_part_of_the_past_is_a_recording() {
+    let mut past = Past::default();
+    for second in 0..300 {
+        past.record(now(second), 0, &[process(1, second, 5)]);
+    }
+    let file = past.recording(now(100).unix_ms, now(150).unix_ms, 7);
+    let tape = Tape::of_bytes(file).expect("a recording");
+    let (from, to) = tape.reach();
+    assert!(from <= now(100).unix_ms && to >= now(150).unix_ms && to - from < 130_000, "{from} {to}");
+    assert!(tape.is_whole());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// A row never takes more than its bytes, and what it says of a moment is what it was told.
+    #[test]
+    fn a_row_keeps_to_its_bytes(budget in 6000..60_000_usize, steps in proptest::collection::vec((1..100_u64, 0..400_usize), 1..80)) {
+        let mut ring = Ring::new(1000, budget);
+        let mut second = 0;
+        let mut told = Vec::new();
+        for (pause, busy) in steps {
+            second += pause;
+            ring.push(now(second), 0, &[process(1, second, busy)]);
+            told.push(second);
+            prop_assert!(ring.bytes() <= budget);
+        }
+        let Some(from) = ring.from() else { return Ok(()) };
+        for second in told.into_iter().filter(|&second| now(second).unix_ms >= from) {
+            let moment = ring.clip(now(second).unix_ms).and_then(|clip| clip.moment()).expect("it is there");
+            prop_assert_eq!(hits(&moment), vec![Some(second * 1000)]);
+        }
+    }
+}
