@@ -22,15 +22,18 @@ mod retired;
 mod round;
 mod routes;
 mod security;
+mod shown;
 mod sidecar;
 mod source;
 mod stream;
 #[cfg(test)]
 mod synthetic;
 mod tape;
+mod verdicts;
 
 pub use error::ServeError;
 pub use replay::Player;
 pub use results::Results;
 pub use sidecar::{Config, Sidecar};
 pub use tape::Tape;
+pub use verdicts::{Told, Verdicts};

@@ -14,6 +14,7 @@ use crate::history::{History, Memory, PROCESSES};
 use crate::past::Past;
 use crate::results::Results;
 use crate::source::SharedSource;
+use crate::verdicts::{Clinic, Verdicts};
 
 /// Samples closer together than this are not both kept as baselines.
 const BASELINE_SPACING: Duration = Duration::from_millis(150);
@@ -32,18 +33,20 @@ pub(crate) struct Observer {
     source: SharedSource,
     results: Results,
     epoch: Epoch,
+    clinic: Clinic,
     tracks: BTreeMap<ProcessId, Track>,
     pub(crate) history: History,
     pub(crate) past: Past,
 }
 
 impl Observer {
-    pub(crate) fn new(source: SharedSource, results: Results) -> Observer {
+    pub(crate) fn new(source: SharedSource, results: Results, verdicts: Verdicts) -> Observer {
         let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
         Observer {
             source,
             results,
             epoch: Epoch::of(unix_ms, clock::monotonic()),
+            clinic: Clinic::new(verdicts),
             tracks: BTreeMap::new(),
             history: History::default(),
             past: Past::default(),
@@ -60,6 +63,7 @@ impl Observer {
     }
 
     fn frame(&mut self, mut snapshots: Vec<Snapshot>, now: Now) -> Frame {
+        let changes = self.clinic.look(&snapshots, now.monotonic);
         // The living first, then the youngest, so that what is cut off is the longest dead. The frame says how many.
         snapshots.sort_by_key(|s| (s.liveness == Liveness::Dead, std::cmp::Reverse(s.born)));
         let left_out = snapshots.len().saturating_sub(PROCESSES);
@@ -67,18 +71,22 @@ impl Observer {
         snapshots.sort_by_key(|s| (s.born, ProcessId::of(&s.process)));
 
         self.past.record(now, left_out as u64, &snapshots);
+        for (id, change) in &changes {
+            self.past.note(now, self.epoch, &snapshots, *id, change);
+        }
         let mut before = std::mem::take(&mut self.tracks);
         let mut processes = Vec::with_capacity(snapshots.len());
         for snapshot in snapshots {
             let id = ProcessId::of(&snapshot.process);
             let mut track = before.remove(&id).unwrap_or_default();
             let body = track.body(&snapshot, now, &mut self.history);
-            processes.push(ProcessFrame::new(body, &snapshot, now));
+            processes.push(ProcessFrame::new(body, &snapshot, now, self.clinic.of(id, self.epoch)));
             track.remember(snapshot);
             self.tracks.insert(id, track);
         }
         let results = self.results.latest();
-        Frame { time: now.unix_ms, processes, left_out, results }
+        let sidecar_verdicts = self.clinic.own(self.epoch);
+        Frame { time: now.unix_ms, processes, sidecar_verdicts, left_out, results }
     }
 }
 
@@ -125,7 +133,7 @@ mod tests {
     use crate::synthetic::{self, Fixed, SECOND};
 
     fn observer() -> Observer {
-        Observer::new(SharedSource::new(Fixed::new(Vec::new())), Results::default())
+        Observer::new(SharedSource::new(Fixed::new(Vec::new())), Results::default(), Verdicts::default())
     }
 
     fn at(pid: u32, age: u64) -> Snapshot {

@@ -25,6 +25,7 @@ use crate::security::Hosts;
 use crate::source::SharedSource;
 use crate::stream;
 use crate::tape::Tape;
+use crate::verdicts::Verdicts;
 
 /// How long a connection may go on after the shutdown.
 const GRACE: Duration = Duration::from_secs(1);
@@ -51,6 +52,7 @@ pub struct Sidecar {
     results: Results,
     /// What is shown in place of processes.
     tape: Option<(Arc<Tape>, Playing)>,
+    verdicts: Verdicts,
 }
 
 impl Sidecar {
@@ -70,6 +72,7 @@ impl Sidecar {
             source: SharedSource::new(Discovery::new(config.directory, config.keep_dead)),
             results: Results::default(),
             tape: None,
+            verdicts: Verdicts::default(),
         })
     }
 
@@ -94,14 +97,19 @@ impl Sidecar {
         self.results.clone()
     }
 
+    /// What is found wrong, while it serves.
+    pub fn verdicts(&self) -> Verdicts {
+        self.verdicts.clone()
+    }
+
     /// Serves until `shutdown` resolves. Needs no more than a current-thread runtime with time and I/O.
     ///
     /// # Errors
     ///
     /// If the server stops by itself.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
-        let exposition = Exposition::new(self.source.clone())?;
-        let observer = Arc::new(Mutex::new(Observer::new(self.source, self.results)));
+        let exposition = Exposition::new(self.source.clone(), self.verdicts.clone())?;
+        let observer = Arc::new(Mutex::new(Observer::new(self.source, self.results, self.verdicts)));
         let (sampler, frames) = stream::channel(Arc::clone(&observer));
         let archive = match self.tape {
             Some((tape, playing)) => Archive::Tape(tape, playing),

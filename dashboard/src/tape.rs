@@ -1,4 +1,5 @@
-//! A recording that one can move about in: an index of its segments, and the time lines of all its processes.
+//! A recording that one can move about in: an index of its segments, the time lines of all its processes, and the
+//! verdicts on them, which are worked out again.
 //!
 //! Invariants: what is kept of a file is eight bytes a moment and its lines, which are bounded; the counts stay in the file until
 //! somebody asks for a moment. A file that is damaged, or was cut, goes as far as it can be read, and says so.
@@ -10,11 +11,12 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
+use stormglass_telemetry::diagnosis::{Around, Diagnostician};
 use stormglass_telemetry::{Liveness, Select, Snapshot};
 
-use crate::frame::{Frame, ProcessId, YOUTH};
+use crate::frame::{Epoch, Frame, ProcessId, YOUTH};
 use crate::history::{History, Memory};
-use crate::past::{Clip, span_frame, spans};
+use crate::past::{Clip, Marks, span_frame, spans};
 use crate::recording::{About, End, Kind, Moment, Reader, RecordingError};
 
 /// Where the bytes are.
@@ -30,12 +32,21 @@ struct Place {
     times: Vec<u64>,
 }
 
+/// What is remembered of the processes while a recording is read for the first time.
+#[derive(Default)]
+struct Seen {
+    epoch: Option<Epoch>,
+    before: BTreeMap<ProcessId, Snapshot>,
+    diagnosticians: BTreeMap<ProcessId, Diagnostician>,
+}
+
 /// An open recording.
 pub struct Tape {
     bytes: Bytes,
     about: About,
     segments: Vec<Place>,
     pub(crate) history: History,
+    marks: Marks,
     whole: bool,
     damage: Option<String>,
 }
@@ -60,12 +71,19 @@ impl Tape {
 
     fn index<R: io::Read>(mut reader: Reader<R>, bytes: Bytes) -> Result<Tape, RecordingError> {
         let about = reader.about().clone();
-        let mut tape =
-            Tape { bytes, about, segments: Vec::new(), history: History::of_all_time(), whole: false, damage: None };
-        let mut before: BTreeMap<ProcessId, Snapshot> = BTreeMap::new();
+        let mut tape = Tape {
+            bytes,
+            about,
+            segments: Vec::new(),
+            history: History::of_all_time(),
+            marks: Marks::default(),
+            whole: false,
+            damage: None,
+        };
+        let mut seen = Seen::default();
         loop {
             match reader.advance() {
-                Ok(Some((kind, at))) => tape.enter(kind, at, &reader, &mut before),
+                Ok(Some((kind, at))) => tape.enter(kind, at, &reader, &mut seen),
                 Ok(None) => break,
                 Err(error) if tape.segments.is_empty() => return Err(error),
                 Err(error) => {
@@ -82,13 +100,7 @@ impl Tape {
     }
 
     /// Takes the reader's moment into the index and the lines.
-    fn enter<R: io::Read>(
-        &mut self,
-        kind: Kind,
-        at: u64,
-        reader: &Reader<R>,
-        before: &mut BTreeMap<ProcessId, Snapshot>,
-    ) {
+    fn enter<R: io::Read>(&mut self, kind: Kind, at: u64, reader: &Reader<R>, seen: &mut Seen) {
         let decoder = reader.decoder();
         let now = decoder.now().unix_ms;
         if kind == Kind::Key {
@@ -98,9 +110,10 @@ impl Tape {
         let Some(segment) = self.segments.last_mut() else { return };
         segment.length = (reader.at() - segment.at) as usize;
         segment.times.push(now);
+        let epoch = *seen.epoch.get_or_insert(Epoch::of(now, decoder.now().monotonic));
         for snapshot in decoder.snapshots() {
             let id = ProcessId::of(&snapshot.process);
-            let earlier = before.get(&id);
+            let earlier = seen.before.get(&id);
             if earlier.is_some_and(|earlier| earlier.taken >= snapshot.taken) {
                 continue;
             }
@@ -112,13 +125,21 @@ impl Tape {
                 let span = spans.recent.as_ref().unwrap_or(&spans.lifetime);
                 self.history.record(&snapshot.process, now, &span.measures(Select::ALL), &Memory::of(snapshot));
             }
-            before.insert(id, snapshot.clone());
+            for change in seen.diagnosticians.entry(id).or_default().see(snapshot, &Around::default()) {
+                self.marks.enter(id, &change, epoch);
+            }
+            seen.before.insert(id, snapshot.clone());
         }
     }
 
     /// What the recording says of itself.
     pub fn about(&self) -> &About {
         &self.about
+    }
+
+    /// The verdicts, worked out again from the counts.
+    pub(crate) fn marks(&self) -> &Marks {
+        &self.marks
     }
 
     /// Milliseconds since 1970 of its first and of its last moment.
@@ -160,7 +181,7 @@ impl Tape {
         let last = self.moment(to)?;
         let first = self.moment(from.min(to))?;
         let first = (first.unix_ms < last.unix_ms).then_some(&first);
-        Ok(span_frame(first, &last))
+        Ok(span_frame(first, &last, &self.marks))
     }
 
     /// The whole of it, where it is small enough to be in memory.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use stormglass_telemetry::Process;
+use stormglass_telemetry::diagnosis::{Finding, Verdict};
 
 use crate::frame::ProcessId;
 use crate::tape::Tape;
@@ -25,8 +26,9 @@ pub(crate) struct Capture {
     pid: u32,
     command: String,
     strategy: String,
-    /// What has happened, such as `retry_storm on class 8192, shard 3`.
-    pub(crate) why: String,
+    /// The verdict that turned on, where, and by which numbers.
+    verdict: &'static str,
+    place: String,
     note: String,
     /// When it happened, and how far back it goes.
     time: u64,
@@ -37,15 +39,16 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    pub(super) fn new(id: ProcessId, process: &Process, why: &str, note: &str, time: u64, tape: Arc<Tape>) -> Capture {
+    pub(super) fn new(id: ProcessId, process: &Process, finding: &Finding, time: u64, tape: Arc<Tape>) -> Capture {
         Capture {
             id: 0,
             process: id,
             pid: process.pid,
             command: process.command.clone(),
             strategy: process.strategy.clone(),
-            why: why.to_owned(),
-            note: note.to_owned(),
+            verdict: finding.verdict.id(),
+            place: finding.place.to_string(),
+            note: finding.evidence.to_string(),
             time,
             from: tape.reach().0,
             bytes: tape.bytes(),
@@ -55,9 +58,7 @@ impl Capture {
 
     /// A name for the file that it is downloaded as.
     pub(crate) fn file_name(&self) -> String {
-        let why: String =
-            self.why.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
-        format!("capture-{}-{}-{why}.sgrec", self.id, self.pid).replace("--", "-")
+        format!("{}-{}-{}.sgrec", self.verdict, self.pid, self.id)
     }
 }
 
@@ -73,9 +74,9 @@ impl Captures {
         self.list.iter()
     }
 
-    /// Whether the same was captured since.
-    pub(super) fn has(&self, process: ProcessId, why: &str, since: u64) -> bool {
-        self.list.iter().any(|c| c.process == process && c.why == why && c.time >= since)
+    /// Whether one was captured for this since.
+    pub(super) fn has(&self, process: ProcessId, verdict: Verdict, since: u64) -> bool {
+        self.list.iter().any(|c| c.process == process && c.verdict == verdict.id() && c.time >= since)
     }
 
     /// Keeps one, in place of the oldest where there is no room; says its number.

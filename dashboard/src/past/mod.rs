@@ -11,6 +11,7 @@
 
 mod capture;
 mod frame;
+mod marks;
 mod ring;
 pub(crate) mod routes;
 
@@ -20,12 +21,14 @@ pub(crate) use capture::Capture;
 pub(crate) use frame::{span_frame, spans};
 pub(crate) use ring::Clip;
 
-use crate::frame::{Now, ProcessId};
+use crate::frame::{Epoch, Now, ProcessId};
 use crate::recording::{About, Kind, beginning, put_record};
 use crate::tape::Tape;
 use capture::Captures;
+pub(crate) use marks::Marks;
 use ring::Ring;
 use stormglass_telemetry::Snapshot;
+use stormglass_telemetry::diagnosis::{Change, Finding};
 
 /// How far back it goes at most, in milliseconds.
 pub(crate) const REACH: u64 = 15 * 60 * 1000;
@@ -43,6 +46,7 @@ pub(crate) struct Past {
     fine: Ring,
     coarse: Ring,
     captures: Captures,
+    marks: Marks,
 }
 
 impl Default for Past {
@@ -51,6 +55,7 @@ impl Default for Past {
             fine: Ring::new(FINE.0, FINE.1),
             coarse: Ring::new(COARSE.0, COARSE.1),
             captures: Captures::default(),
+            marks: Marks::default(),
         }
     }
 }
@@ -95,12 +100,19 @@ impl Past {
         out
     }
 
-    /// Keeps the minute before now of one process, and says under which number; `None` if the same was kept within that minute.
-    ///
-    /// `why` names what has happened, such as a verdict with its class and shard; `note` says it in a sentence.
-    pub(crate) fn capture(&mut self, now: Now, snapshots: &[Snapshot], id: ProcessId, why: &str, note: &str) -> Option<u32> {
-        let process = snapshots.iter().find(|s| ProcessId::of(&s.process) == id)?;
-        if self.captures.has(id, why, now.unix_ms.saturating_sub(BEFORE)) {
+    /// Takes in that a verdict has turned on or off. When it turns on, the minute before is kept.
+    pub(crate) fn note(&mut self, now: Now, epoch: Epoch, snapshots: &[Snapshot], id: ProcessId, change: &Change) {
+        self.marks.enter(id, change, epoch);
+        if let Change::Raised(finding) = change {
+            self.capture(now, snapshots, id, finding);
+        }
+    }
+
+    /// Keeps the minute before now of one process, and says under which number; `None` if one was kept for the same verdict
+    /// within that minute, so that a storm over many shards is one capture.
+    fn capture(&mut self, now: Now, snapshots: &[Snapshot], id: ProcessId, finding: &Finding) -> Option<u32> {
+        let process = &snapshots.iter().find(|s| ProcessId::of(&s.process) == id)?.process;
+        if self.captures.has(id, finding.verdict, now.unix_ms.saturating_sub(BEFORE)) {
             return None;
         }
         if self.fine.to().is_none_or(|to| to < now.unix_ms) {
@@ -110,12 +122,17 @@ impl Past {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             created: now.unix_ms / 1000,
             spacing_ms: FINE.0,
-            note: format!("{why}: {note}"),
+            note: finding.to_string(),
         };
         let bytes = self.fine.excerpt(&about, id, now.unix_ms.saturating_sub(BEFORE), now.unix_ms);
         // What was just written can be read; if it could not, there would be nothing to keep.
         let tape = Tape::of_bytes(bytes).ok()?;
-        Some(self.captures.keep(Capture::new(id, &process.process, why, note, now.unix_ms, Arc::new(tape))))
+        Some(self.captures.keep(Capture::new(id, process, finding, now.unix_ms, Arc::new(tape))))
+    }
+
+    /// The verdicts of some time.
+    pub(crate) fn marks(&self) -> &Marks {
+        &self.marks
     }
 
     /// What was captured, oldest first.

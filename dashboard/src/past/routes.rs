@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
-use super::{Capture, Clip, span_frame};
+use super::{Capture, Clip, Marks, span_frame};
 use crate::frame::Frame;
 use crate::history::Asked;
 use crate::recording::RecordingError;
@@ -42,6 +42,7 @@ struct Reach {
     from: Option<u64>,
     to: Option<u64>,
     captures: Vec<Capture>,
+    marks: Marks,
     /// The recording that is shown in place of processes.
     recording: Option<Recording>,
 }
@@ -83,12 +84,14 @@ async fn reach(State(shared): State<Shared>) -> Response {
         Archive::Live(observer) => with(observer, |observer| {
             let reach = observer.past.reach();
             let captures = observer.past.captures().cloned().collect();
-            Reach { from: reach.map(|r| r.0), to: reach.map(|r| r.1), captures, recording: None }
+            let marks = observer.past.marks().clone();
+            Reach { from: reach.map(|r| r.0), to: reach.map(|r| r.1), captures, marks, recording: None }
         }),
         Archive::Tape(tape, playing) => Reach {
             from: Some(tape.reach().0),
             to: Some(tape.reach().1),
             captures: Vec::new(),
+            marks: tape.marks().clone(),
             recording: Some(Recording {
                 playing: playing.clone(),
                 note: tape.about().note.clone(),
@@ -136,9 +139,12 @@ async fn span(State(shared): State<Shared>, Query(span): Query<Span>) -> Respons
         Err(refusal) => return refusal,
         Ok(Part::Tape(tape)) => Work::Tape(tape),
         Ok(Part::Live(observer)) => {
-            let clips = with(observer, |observer| (observer.past.clip(span.from), observer.past.clip(span.to)));
+            let (clips, marks) = with(observer, |observer| {
+                let past = &observer.past;
+                ((past.clip(span.from), past.clip(span.to)), past.marks().clone())
+            });
             let (from, Some(to)) = clips else { return nothing_yet() };
-            Work::Clips(from, to)
+            Work::Clips(from, to, marks)
         }
     };
     match tokio::task::spawn_blocking(move || work.frame(span.from, span.to)).await {
@@ -151,17 +157,17 @@ async fn span(State(shared): State<Shared>, Query(span): Query<Span>) -> Respons
 /// Where the two moments of a span are to be read.
 enum Work {
     Tape(Arc<Tape>),
-    Clips(Option<Clip>, Clip),
+    Clips(Option<Clip>, Clip, Marks),
 }
 
 impl Work {
     fn frame(self, from: u64, to: u64) -> Result<Frame, RecordingError> {
         match self {
             Work::Tape(tape) => tape.frame(from, to),
-            Work::Clips(from, to) => {
+            Work::Clips(from, to, marks) => {
                 let to = to.moment().ok_or(RecordingError::Damaged { at: 0 })?;
                 let from = from.and_then(|clip| clip.moment()).filter(|from| from.unix_ms < to.unix_ms);
-                Ok(span_frame(from.as_ref(), &to))
+                Ok(span_frame(from.as_ref(), &to, &marks))
             }
         }
     }

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use stormglass_telemetry::{Metric, Select};
 
 use super::*;
+use stormglass_telemetry::Op;
+use stormglass_telemetry::diagnosis::{Diagnostician, Around, Evidence, Place, RetryStorm, Verdict};
 use crate::recording::{Moment, Reader};
 use crate::synthetic::{self, SECOND};
 
@@ -29,6 +31,12 @@ fn grown(mut snapshot: Snapshot, second: u64, busy: usize) -> Snapshot {
         snapshot.counts.values[500 + i] = value;
     }
     snapshot
+}
+
+fn finding(verdict: Verdict) -> Finding {
+    let storm = RetryStorm { failures_per_second: 1e6, failed_share: 0.5, failures_per_batch: None, remote: false };
+    let place = Place { class: Some("8192".to_owned()), shard: Some("3".to_owned()) };
+    Finding { verdict, place, since: now(0).monotonic, evidence: Evidence::RetryStorm(storm), injected: false }
 }
 
 fn hits(moment: &Moment) -> Vec<Option<u64>> {
@@ -61,7 +69,7 @@ fn a_frame_of_a_span_is_of_that_span() {
         past.record(now(second), 3, &snapshots);
     }
     let moment = |second| past.clip(now(second).unix_ms).and_then(|clip| clip.moment());
-    let frame = span_frame(moment(40).as_ref(), &moment(60).expect("it is there"));
+    let frame = span_frame(moment(40).as_ref(), &moment(60).expect("it is there"), &Marks::default());
     let json = serde_json::to_value(&frame).expect("a frame is JSON");
     assert_eq!((json["time"].as_u64(), json["left_out"].as_u64()), (Some(now(60).unix_ms), Some(3)));
     assert_eq!(json["processes"][0]["rates"]["allocations_per_second"], 1000.0);
@@ -86,7 +94,7 @@ fn a_hundred_busy_processes_take_no_more_than_was_said() {
     for snapshot in &all[..20] {
         let snapshots = [grown(snapshot.clone(), 80, 300)];
         let id = ProcessId::of(&snapshots[0].process);
-        captured += u32::from(past.capture(now(80), &snapshots, id, "retry_storm", "a test").is_some());
+        captured += u32::from(past.capture(now(80), &snapshots, id, &finding(Verdict::RetryStorm)).is_some());
         assert!(past.captures.bytes() <= capture::BYTES);
     }
     assert_eq!(captured, 20);
@@ -115,10 +123,10 @@ fn a_capture_is_the_minute_before_of_one_process() {
     }
     let snapshots = both(200);
     let id = ProcessId::of(&snapshots[1].process);
-    let why = "retry_storm on class 8192, shard 3";
-    let number = past.capture(now(200), &snapshots, id, why, "26 failed CASes a batch").expect("the first");
-    assert!(past.capture(now(210), &snapshots, id, why, "again").is_none(), "once a minute");
-    assert!(past.capture(now(210), &both(210), id, "lock_convoy", "").is_some(), "something else");
+    let storm = finding(Verdict::RetryStorm);
+    let number = past.capture(now(200), &snapshots, id, &storm).expect("the first");
+    assert!(past.capture(now(210), &snapshots, id, &storm).is_none(), "once a minute");
+    assert!(past.capture(now(210), &both(210), id, &finding(Verdict::LockConvoy)).is_some(), "something else");
     let tape = past.tape(number).expect("it is kept");
     assert_eq!(tape.reach(), (now(140).unix_ms, now(200).unix_ms));
     let file = tape.file().expect("in memory");
@@ -128,7 +136,48 @@ fn a_capture_is_the_minute_before_of_one_process() {
     assert!(moments.iter().all(|m| m.snapshots.len() == 1 && m.snapshots[0].process.pid == 2));
     assert_eq!(hits(&moments[60]), [Some(200_000)], "up to the moment itself");
     let capture = past.captures().next().expect("it is listed");
-    assert_eq!(capture.file_name(), "capture-1-2-retry_storm-on-class-8192-shard-3.sgrec");
+    assert_eq!(capture.file_name(), "retry_storm-2-1.sgrec");
+}
+
+/// A process whose CASes on one shard fail half of the time, from the thirtieth second to the sixtieth.
+fn stormy(second: u64) -> Snapshot {
+    let mut snapshot = process(1, second, 0);
+    let batches = second.clamp(30, 60) * 1_000_000 - 30_000_000;
+    synthetic::add(&mut snapshot, Metric::Refills, &[3, 5], 0, batches);
+    synthetic::add(&mut snapshot, Metric::CasAttempts, &[3, 5, Op::BatchPop as usize], 0, 2 * batches);
+    synthetic::add(&mut snapshot, Metric::CasFailures, &[3, 5, Op::BatchPop as usize], 0, batches);
+    snapshot
+}
+
+#[test]
+fn a_verdict_leaves_a_mark_and_a_capture_and_a_recording_finds_it_again() {
+    let mut past = Past::default();
+    let mut diagnostician = Diagnostician::new();
+    let epoch = Epoch::of(now(0).unix_ms, now(0).monotonic);
+    let id = ProcessId::of(&stormy(0).process);
+    for second in 0..100 {
+        let snapshots = [stormy(second)];
+        past.record(now(second), 0, &snapshots);
+        for change in diagnostician.see(&snapshots[0], &Around::default()) {
+            past.note(now(second), epoch, &snapshots, id, &change);
+        }
+    }
+    let of = |marks: &Marks, second: u64| -> Vec<String> {
+        let shown = serde_json::to_value(marks.at(id, now(second).unix_ms)).expect("JSON");
+        let all = shown.as_array().expect("a list").clone();
+        all.iter().filter_map(|v| v["verdict"].as_str().map(str::to_owned)).collect()
+    };
+    assert!(of(past.marks(), 25).is_empty() && of(past.marks(), 90).is_empty());
+    assert!(of(past.marks(), 45).contains(&"retry_storm".to_owned()));
+    let storm = past.captures().next().expect("what turned on was captured");
+    assert!(storm.file_name().ends_with(".sgrec"));
+    // The same from the counts alone.
+    let tape = Tape::of_bytes(past.recording(0, u64::MAX, 0)).expect("a recording");
+    for second in [25, 45, 90] {
+        assert_eq!(of(tape.marks(), second), of(past.marks(), second), "second {second}");
+    }
+    let frame = serde_json::to_value(tape.frame(now(44).unix_ms, now(45).unix_ms).expect("a frame")).expect("JSON");
+    assert_eq!(frame["processes"][0]["verdicts"][0]["class"], "8192");
 }
 
 #[test]
