@@ -205,18 +205,20 @@ impl Line {
     }
 }
 
-/// What is asked of a history: a span, in milliseconds since 1970, and the least distance of two points.
+/// What is asked of a history: a span, in milliseconds since 1970, or the last so many milliseconds of it, and the least distance
+/// of two points.
 #[derive(Clone, Copy, Debug, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct Asked {
     from: u64,
     to: u64,
+    last: Option<u64>,
     step: u64,
 }
 
 impl Default for Asked {
     fn default() -> Asked {
-        Asked { from: 0, to: u64::MAX, step: 0 }
+        Asked { from: 0, to: u64::MAX, last: None, step: 0 }
     }
 }
 
@@ -228,9 +230,11 @@ pub(crate) struct Part<'a> {
 impl History {
     /// A part of it.
     pub(crate) fn part(&self, asked: Asked) -> Part<'_> {
+        let newest = self.lines.values().filter_map(|line| line.points.back()).map(|point| point.unix_ms).max();
+        let from = asked.last.map_or(asked.from, |last| newest.unwrap_or(0).saturating_sub(last));
         let points = |line: &Line| -> Vec<Point> {
             let mut last = None;
-            let in_span = |p: &&Point| (asked.from..=asked.to).contains(&p.unix_ms);
+            let in_span = |p: &&Point| (from..=asked.to).contains(&p.unix_ms);
             let spaced = |p: &&Point| {
                 let far = last.is_none_or(|last: u64| p.unix_ms - last >= asked.step);
                 if far {
@@ -335,7 +339,8 @@ mod tests {
             history.record(&synthetic::process(1, "mutex"), second * 1000, &measures(), &Memory::default());
         }
         history.record(&synthetic::process(2, "mutex"), 50_000, &measures(), &Memory::default());
-        let json = serde_json::to_value(history.part(Asked { from: 60_000, to: 80_000, step: 10_000 }));
+        let asked = Asked { from: 60_000, to: 80_000, step: 10_000, ..Asked::default() };
+        let json = serde_json::to_value(history.part(asked));
         let json = json.expect("history is JSON");
         let times: Vec<u64> = json["points"]["1-10-0"]
             .as_array()
@@ -345,6 +350,8 @@ mod tests {
             .collect();
         assert_eq!(times, [60_000, 70_000, 80_000]);
         assert_eq!(json["processes"].as_object().map(serde_json::Map::len), Some(1));
+        let last = history.part(Asked { last: Some(5000), ..Asked::default() });
+        assert_eq!(last.lines.iter().map(|(.., points)| points.len()).collect::<Vec<_>>(), [6]);
     }
 
     #[test]

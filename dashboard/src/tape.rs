@@ -126,7 +126,7 @@ impl Tape {
                 self.history.record(&snapshot.process, now, &span.measures(Select::ALL), &Memory::of(snapshot));
             }
             for change in seen.diagnosticians.entry(id).or_default().see(snapshot, &Around::default()) {
-                self.marks.enter(id, &change, epoch);
+                self.marks.enter(id, Some(&snapshot.process), &change, epoch);
             }
             seen.before.insert(id, snapshot.clone());
         }

@@ -102,7 +102,8 @@ impl Past {
 
     /// Takes in that a verdict has turned on or off. When it turns on, the minute before is kept.
     pub(crate) fn note(&mut self, now: Now, epoch: Epoch, snapshots: &[Snapshot], id: ProcessId, change: &Change) {
-        self.marks.enter(id, change, epoch);
+        let whose = snapshots.iter().find(|s| ProcessId::of(&s.process) == id).map(|s| &*s.process);
+        self.marks.enter(id, whose, change, epoch);
         if let Change::Raised(finding) = change {
             self.capture(now, snapshots, id, finding);
         }
