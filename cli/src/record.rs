@@ -102,8 +102,12 @@ async fn run(mut recorder: Recorder<File>, args: &RecordArgs) -> Result<ExitCode
             told = true;
         }
         if !args.pid.is_empty() {
-            let missing: Vec<String> =
-                args.pid.iter().filter(|pid| !recorder.pids().contains(pid)).map(u32::to_string).collect();
+            let missing: Vec<String> = args
+                .pid
+                .iter()
+                .filter(|pid| !recorder.recorded().contains(pid))
+                .map(u32::to_string)
+                .collect();
             if !missing.is_empty() && begun.elapsed() > PATIENCE {
                 return Err((None, Failure::failed(absent(&missing))));
             }
@@ -113,7 +117,7 @@ async fn run(mut recorder: Recorder<File>, args: &RecordArgs) -> Result<ExitCode
             break;
         }
     }
-    let (moments, written, processes) = (recorder.moments(), recorder.written(), recorder.pids().len());
+    let (moments, written, processes) = (recorder.moments(), recorder.written(), recorder.recorded().len());
     let (_, written) = recorder
         .finish()
         .map_err(|error| (Some(written), Failure::failed(unwritten(&args.output, &error))))?;

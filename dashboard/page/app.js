@@ -36,6 +36,7 @@ const compare = new Compare(at("compare"), past, () => choice.measure);
 let again = () => {};
 let frames = 0;
 let drawnScale = "";
+let connection = "reconnecting";
 
 /** The workload whose processes the cards show; null is whichever ran last. */
 function shownWorkload() {
@@ -65,9 +66,11 @@ function draw() {
 function show() {
   store = past.shown ?? live;
   const away = past.away;
-  attribute(at("pause"), "aria-pressed", away && !past.playing);
-  text(at("pause").firstElementChild, away ? "Resume" : "Pause");
-  document.body.classList.toggle("paused", away);
+  const plays = past.recording ? past.playing : !away;
+  attribute(at("pause"), "aria-pressed", !plays);
+  text(at("pause").firstElementChild, plays ? "Pause" : "Resume");
+  document.body.classList.toggle("paused", away && !past.recording);
+  state(connection);
   draw();
 }
 
@@ -133,7 +136,7 @@ function say(series, second, third) {
 function inWords(process, worst, key) {
   const [held, facts] = programWords(process);
   at("injected").hidden = true;
-  text(at("eyebrow"), process.live ? "Memory now" : "Memory, at its last");
+  text(at("eyebrow"), process.then ? `Memory at ${clock(past.at)}` : process.live ? "Memory now" : "Memory, at its last");
   say(process.command, ": ", held);
   if (worst) facts.push(`${worst.process.command}, ${worst.hottest.name}: ${MEASURES[key].say(worst.hottest.value)}`);
   text(at("subline"), facts.filter(Boolean).join(" · "));
@@ -152,7 +155,7 @@ function headline(worst, key) {
     return;
   }
   const { process, hottest } = worst;
-  text(at("eyebrow"), `Hottest shard${process.live ? " now" : ""}${process.workload ? `, ${process.workload}` : ""}`);
+  text(at("eyebrow"), `Hottest shard${process.then ? ` at ${clock(past.at)}` : process.live ? " now" : ""}${process.workload ? `, ${process.workload}` : ""}`);
   say(seriesOf(process), ` at ${hottest.name}: `, measure.say(hottest.value));
   const r = process.rates;
   const parts = [
@@ -259,6 +262,13 @@ function listen() {
   document.addEventListener("visibilitychange", draw);
 }
 
+/** Whether frames come, and of what. */
+function state(next) {
+  connection = next;
+  attribute(at("connection"), "data-state", next);
+  text(at("connection"), next === "live" && past.recording ? "recording" : STATES[next]);
+}
+
 const STATES = { live: "live", reconnecting: "reconnecting", ended: "ended: the sidecar is gone" };
 
 paintRamp();
@@ -278,8 +288,5 @@ again = connect({
     live.history(history);
     if (!past.away) draw();
   },
-  onState(state) {
-    attribute(at("connection"), "data-state", state);
-    text(at("connection"), STATES[state]);
-  },
+  onState: state,
 });

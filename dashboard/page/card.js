@@ -69,7 +69,7 @@ export class Card {
   update(process, key, top, decades) {
     attribute(this.node, "data-live", process.live);
     attribute(this.node, "data-workload", process.workload);
-    text(this.#state, process.live ? "live" : `ended ${ago(process.age_seconds)}`);
+    text(this.#state, process.live ? (process.then ? "alive then" : "live") : `ended ${ago(process.age_seconds)}`);
     // A dead process does not change: what is on its card stays right until the scale or the measure does.
     const drawn = `${process.id} ${process.live} ${key} ${top} ${decades}`;
     if (drawn === this.#drawn && !process.live) return this.hottest;

@@ -65,7 +65,7 @@ class Side {
     const { from, to } = this.past.reach;
     this.choice.to = Math.min(Math.max(this.choice.to, from), to);
     this.frame = await this.past.span(this.choice.to - this.choice.length, this.choice.to);
-    const all = this.frame?.processes ?? [];
+    const all = (this.frame?.processes ?? []).map((p) => ({ ...p, then: true }));
     this.process = all.find((p) => p.id === this.choice.id) ?? all[0] ?? null;
     this.choice.id = this.process?.id ?? this.choice.id;
     attribute(this.end, "min", Math.floor(from / 1000) * 1000);

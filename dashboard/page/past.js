@@ -229,6 +229,7 @@ export class Past {
     if (next < to) return this.#wish(next);
     if (!this.#far()) return this.toLive();
     this.playing = false;
+    this.hooks.show();
     this.#wish(to);
   }
 
@@ -250,6 +251,8 @@ export class Past {
       if (!frame) continue;
       const store = new Store(Infinity);
       if (lines) store.history(lines);
+      // Whoever lived then need not live now.
+      for (const process of frame.processes) process.then = true;
       store.frame(frame);
       this.shown = store;
       this.at = ms;
@@ -291,7 +294,8 @@ export class Past {
     text(this.play, this.playing ? "Hold" : away ? "Play" : "Hold");
     attribute(this.play, "aria-label", this.playing || !away ? "Stand still" : "Play on from here");
     attribute(this.live, "aria-disabled", !away);
-    text(this.first, `\u2212${Math.floor((to - from) / 60000)} min ${Math.round(((to - from) % 60000) / 1000)} s`);
+    const reach = Math.round((to - from) / 1000);
+    text(this.first, this.#far() ? clock(from) : `\u2212${reach < 60 ? "" : `${Math.floor(reach / 60)} min `}${reach % 60} s`);
     this.save.href = `/api/past/recording?from=${Math.round(place - this.window())}&to=${Math.round(place)}`;
     this.#noteDamage();
   }

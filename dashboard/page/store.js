@@ -65,7 +65,7 @@ export class Store {
     for (const run of this.#runs.values()) run.points = [];
   }
 
-  /** Takes only the points of a frame in: what the reader looks at while paused stays, yet no line gets a hole. */
+  /** Takes the points of a frame in. */
   points(frame) {
     // A sidecar's time never runs back. Another one, started after the clock was set back, begins before this page's past ends.
     if (frame.time < this.#clock) this.#setBack(frame.time);

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, SerializeTuple, Serializer};
 use stormglass_telemetry::{Measures, Process, Snapshot};
 
 use crate::frame::ProcessId;
@@ -74,8 +74,12 @@ impl Point {
 
 impl Serialize for Point {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let [a, b, c, d, e, f, g] = self.values.map(|value| round(f64::from(value)));
-        (self.unix_ms, a, b, c, d, e, f, g).serialize(serializer)
+        let mut out = serializer.serialize_tuple(1 + self.values.len())?;
+        out.serialize_element(&self.unix_ms)?;
+        for value in self.values {
+            out.serialize_element(&round(f64::from(value)))?;
+        }
+        out.end()
     }
 }
 
@@ -195,8 +199,8 @@ impl Line {
     fn thin(&mut self, spacing: u64, before: u64) {
         let mut kept = None;
         self.points.retain(|point| {
-            let keep =
-                point.unix_ms >= before || kept.is_none_or(|kept| point.unix_ms >= u64::saturating_add(kept, spacing));
+            let keep = point.unix_ms >= before
+                || kept.is_none_or(|kept| point.unix_ms >= u64::saturating_add(kept, spacing));
             if keep {
                 kept = Some(point.unix_ms);
             }
@@ -230,7 +234,8 @@ pub(crate) struct Part<'a> {
 impl History {
     /// A part of it.
     pub(crate) fn part(&self, asked: Asked) -> Part<'_> {
-        let newest = self.lines.values().filter_map(|line| line.points.back()).map(|point| point.unix_ms).max();
+        let newest =
+            self.lines.values().filter_map(|line| line.points.back()).map(|point| point.unix_ms).max();
         let from = asked.last.map_or(asked.from, |last| newest.unwrap_or(0).saturating_sub(last));
         let points = |line: &Line| -> Vec<Point> {
             let mut last = None;
@@ -299,7 +304,11 @@ mod tests {
         let first = points(&all[0]);
         assert!(first.len() <= POINTS / PROCESSES && first.len() > 200, "{}", first.len());
         assert!(first[0] >= 999_000 - REACH && first.is_sorted(), "from {}", first[0]);
-        assert_eq!(first[first.len() - 60..], (940..1000).map(|s| s * 1000).collect::<Vec<_>>(), "a minute is whole");
+        assert_eq!(
+            first[first.len() - 60..],
+            (940..1000).map(|s| s * 1000).collect::<Vec<_>>(),
+            "a minute is whole"
+        );
         let total: usize = history.lines.values().map(|line| line.points.capacity()).sum();
         assert!(total <= POINTS + PROCESSES * 2 * STEP, "{total} points of {} bytes", size_of::<Point>());
     }

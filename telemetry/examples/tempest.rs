@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let identity = Identity { strategy: &design, workload: "tempest", ..Identity::default() };
     let writer = Writer::create(&Directory::from_env(), &identity)?;
     let slot = writer.claim()?;
+    slot.shard(3, 3).page_mapped_bytes.add(24 << 20);
     let begun = Instant::now();
     let mut steps = 0_u32;
     while begun.elapsed() < length {
@@ -30,6 +31,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             class.ring_hits.add(31_000);
             class.ring_misses.add(1000);
             class.ring_refilled_blocks.add(32_000);
+            // All that is taken is given back.
+            class.ring_returns.add(31_000);
+            class.ring_spills.add(1000);
+            class.ring_spilled_blocks.add(32_000);
             shard.refills.add(1000);
             shard.refilled_blocks.add(32_000);
             shard.slow_path.add(3_000_000);
@@ -40,7 +45,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             } else {
                 shard.cas_attempts[Op::Pop as usize].add(32_000);
                 shard.walk_blocks_kept.add(32_000);
-                (0..if storms { 300 } else { 1 }).for_each(|_| shard.cas_retries.record(u64::from(storms) * 60));
+                (0..if storms { 300 } else { 1 })
+                    .for_each(|_| shard.cas_retries.record(u64::from(storms) * 60));
                 if storms {
                     shard.cas_attempts[Op::Pop as usize].add(26_000);
                     shard.cas_failures[Op::Pop as usize].add(26_000);

@@ -50,7 +50,13 @@ impl Serialize for Marks {
 
 impl Marks {
     /// Takes in that something has turned on or off; `whose` is who it is in, where that is still known.
-    pub(crate) fn enter(&mut self, process: ProcessId, whose: Option<&Process>, change: &Change, epoch: Epoch) {
+    pub(crate) fn enter(
+        &mut self,
+        process: ProcessId,
+        whose: Option<&Process>,
+        change: &Change,
+        epoch: Epoch,
+    ) {
         match change {
             Change::Raised(finding) => {
                 if self.0.len() == MARKS {

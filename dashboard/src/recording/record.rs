@@ -63,6 +63,9 @@ fn checksum(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
+/// A record: what it is, its place in the file, its payload.
+pub(crate) type Record<'a> = (Kind, u64, &'a [u8]);
+
 /// Reads records one after another.
 pub(crate) struct Records<R> {
     input: R,
@@ -98,8 +101,8 @@ impl<R: Read> Records<R> {
         self.at
     }
 
-    /// The next record of a kind that is known, and its place; `None` where no whole one follows.
-    pub(crate) fn next(&mut self) -> Result<Option<(Kind, u64, &[u8])>, RecordingError> {
+    /// The next record of a kind that is known; `None` where no whole one follows.
+    pub(crate) fn next(&mut self) -> Result<Option<Record<'_>>, RecordingError> {
         loop {
             let at = self.at;
             let Some((kind, length)) = self.take()? else { return Ok(None) };
@@ -121,7 +124,10 @@ impl<R: Read> Records<R> {
         }
         let length = self.buffer.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes)) as usize;
         if length > limits::RECORD {
-            return Err(RecordingError::Malformed { at, what: "it says that it is longer than any record may be" });
+            return Err(RecordingError::Malformed {
+                at,
+                what: "it says that it is longer than any record may be",
+            });
         }
         if !self.fill(length + 4)? {
             return Ok(None);

@@ -114,7 +114,7 @@ impl<W: Write> Recorder<W> {
     }
 
     /// Every process that was recorded.
-    pub fn pids(&self) -> &BTreeSet<u32> {
+    pub fn recorded(&self) -> &BTreeSet<u32> {
         &self.seen
     }
 

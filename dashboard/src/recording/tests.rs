@@ -54,7 +54,12 @@ fn moments(steps: &[Vec<Change>]) -> Vec<Moment> {
         if i > 6 {
             snapshots.remove(0);
         }
-        moments.push(Moment { unix_ms: 1_700_000_000_000 + i as u64 * 1000, monotonic, snapshots, left_out: i as u64 });
+        moments.push(Moment {
+            unix_ms: 1_700_000_000_000 + i as u64 * 1000,
+            monotonic,
+            snapshots,
+            left_out: i as u64,
+        });
     }
     moments
 }
@@ -97,7 +102,7 @@ fn read(bytes: &[u8]) -> (Vec<Moment>, Result<Option<End>, RecordingError>) {
         Err(error) => return (Vec::new(), Err(error)),
     };
     let mut moments = Vec::new();
-    while let Some(next) = reader.next() {
+    for next in reader.by_ref() {
         match next {
             Ok(moment) => moments.push(moment),
             Err(error) => return (moments, Err(error)),
@@ -319,7 +324,7 @@ fn kept() -> Vec<Moment> {
         synthetic::add(&mut snapshot, Metric::RingHits, &[3], 0, 1_000_000 * second);
         synthetic::add(&mut snapshot, Metric::CasFailures, &[3, 3, Op::Pop as usize], 0, 26_000 * second);
         synthetic::add(&mut snapshot, Metric::CasRetries, &[3, 3], 5, 300 * second);
-        snapshot.resident_bytes = (second % 2 == 0).then_some(second << 20);
+        snapshot.resident_bytes = second.is_multiple_of(2).then_some(second << 20);
         let unix_ms = 1_700_000_000_000 + second * 1000;
         Moment { unix_ms, monotonic: 100 * SECOND + second * SECOND, snapshots: vec![snapshot], left_out: 0 }
     };
@@ -340,12 +345,18 @@ fn a_file_that_was_kept_reads_as_it_did() {
         assert_eq!((read.unix_ms, read.monotonic, read.left_out), (kept.unix_ms, kept.monotonic, 0));
         let (read, kept) = (&read.snapshots[0], &kept.snapshots[0]);
         assert_eq!((&read.process, read.liveness, read.taken), (&kept.process, kept.liveness, kept.taken));
-        assert_eq!((read.resident_bytes, read.threads, read.heartbeat), (kept.resident_bytes, 2, kept.heartbeat));
+        assert_eq!(
+            (read.resident_bytes, read.threads, read.heartbeat),
+            (kept.resident_bytes, 2, kept.heartbeat)
+        );
         let all = Select::ALL.class(3);
         for metric in [Metric::RingHits, Metric::CasFailures] {
             assert_eq!(read.counts.sum(metric, all), kept.counts.sum(metric, all));
         }
-        assert_eq!(read.counts.histogram(Metric::CasRetries, all), kept.counts.histogram(Metric::CasRetries, all));
+        assert_eq!(
+            read.counts.histogram(Metric::CasRetries, all),
+            kept.counts.histogram(Metric::CasRetries, all)
+        );
         assert_eq!(read.counts.values.iter().filter(|&&value| value > 0).count(), 3);
     }
     let summary = Summary::of(Reader::new(KEPT).expect("a recording")).expect("moments");
