@@ -16,8 +16,9 @@ pub struct RetryStorm {
     pub failures_per_second: f64,
     /// Their share of all attempts, 0 to 1.
     pub failed_share: f64,
-    /// Failed CASes of pops for each batch that reached a ring; none if the shard's list gave no batch.
-    pub failures_per_batch: Option<f64>,
+    /// Failed CASes for each batch that the list gave to a ring; where there was none, or on a remote-free stack, for each CAS
+    /// that succeeded.
+    pub failures_per_batch: f64,
     /// Whether the word that is fought over is the remote-free stack rather than the list.
     pub remote: bool,
 }
@@ -39,14 +40,24 @@ impl Rule for RetryStorm {
     };
     const LIMITS: &'static [Limit<RetryStorm>] = &[
         Limit {
+            field: "failures_per_batch",
+            what: "failed CASes for each batch",
+            of: |e| e.failures_per_batch,
+            side: Side::AtLeast,
+            raise: 0.25,
+            clear: 0.15,
+            why: "In storms of 2 threads 1 to 2 where a batch is walked and 17 to 26 where it is 32 single pops, on a machine that others use \
+                  a third of that; 0.1 under `depot`, which is 3.6 times as fast as the mutexes there. larson with 4 threads has 0.03 \
+                  where it is walked.",
+        },
+        Limit {
             field: "failed_share",
             what: "failed share of the CAS attempts",
             of: |e| e.failed_share,
             side: Side::AtLeast,
-            raise: 0.20,
-            clear: 0.10,
-            why: "In storms of 2 threads 36 to 50% fail under the designs that suffer, 9% under `depot`, which is 3.6 times as fast as the \
-                  mutexes there; larson with 4 threads has 3%.",
+            raise: 0.05,
+            clear: 0.03,
+            why: "A batch of 32 CASes may fail one of them and be none the worse: larson with 4 threads has 3%.",
         },
         Limit {
             field: "failures_per_second",
@@ -68,28 +79,29 @@ impl Rule for RetryStorm {
             (list, at.shard(ByShard::ListAttempts))
         };
         let refills = at.shard(ByShard::Refills);
+        let batches = if on_remote || refills == 0.0 { (attempts - failures).max(1.0) } else { refills };
         (failures > 0.0).then(|| RetryStorm {
             failures_per_second: at.rate(failures),
             failed_share: ratio(failures, attempts).min(1.0),
-            failures_per_batch: (!on_remote && refills > 0.0)
-                .then(|| at.shard(ByShard::PopFailures) / refills),
+            failures_per_batch: failures / batches,
             remote: on_remote,
         })
+    }
+
+    fn weight(&self) -> f64 {
+        self.failures_per_second
     }
 }
 
 impl Display for RetryStorm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = if self.remote { "the remote-free stack" } else { "the list" };
+        let (list, each) = if self.remote { ("remote-free stack", "push") } else { ("list", "batch") };
         write!(
             f,
-            "{} of the CASes on {list} fail, {} a second",
-            Percent(self.failed_share),
-            Short(self.failures_per_second)
-        )?;
-        match self.failures_per_batch {
-            Some(failures) => write!(f, "; {} failed CASes for each batch", Short(failures)),
-            None => Ok(()),
-        }
+            "{} failed CASes for each {each}, {} a second, {} of all on the {list}",
+            Short(self.failures_per_batch),
+            Short(self.failures_per_second),
+            Percent(self.failed_share)
+        )
     }
 }
