@@ -39,7 +39,7 @@ pub(crate) struct ReplayArgs {
     json: bool,
 }
 
-fn speed(text: &str) -> Result<f64, String> {
+pub(crate) fn speed(text: &str) -> Result<f64, String> {
     let speed: f64 = text.parse().map_err(|_| "it takes a number, such as 4 or 0.5".to_owned())?;
     if (0.01..=1000.0).contains(&speed) { Ok(speed) } else { Err("it takes 0.01 to 1000".to_owned()) }
 }
@@ -94,27 +94,24 @@ fn print(summary: &Summary, json: bool) -> Result<ExitCode, Failure> {
 /// The summary for people: what it is, then a row a process.
 fn table(summary: &Summary) -> String {
     let (from, to) = summary.span.unwrap_or((0, 0));
-    let mut text = format!(
+    let about = format!(
         "{} moments in {:.1} s, recorded by stormglass {}{}\n",
         summary.moments,
         (to - from) as f64 / 1000.0,
         summary.version,
         if summary.whole { "" } else { "; it ends without a last word" },
     );
-    if !summary.note.is_empty() {
-        text += &format!("{}\n", summary.note);
-    }
-    if let Some(damage) = &summary.damage {
-        text += &format!("{damage}\n");
-    }
-    text += &format!(
+    let remarks = [&summary.note, summary.damage.as_ref().unwrap_or(&String::new())]
+        .into_iter()
+        .filter(|remark| !remark.is_empty())
+        .map(|remark| format!("{remark}\n"))
+        .collect::<String>();
+    let head = format!(
         "\n{:>8} {:<16} {:<16} {:>8} {:>12} {:>12} {:>12} {:>9}  hottest shard\n",
         "pid", "command", "design", "seconds", "allocations", "CAS failed", "at its worst", "lock wait"
     );
-    for process in &summary.processes {
-        text += &row(process);
-    }
-    text
+    let rows: String = summary.processes.iter().map(row).collect();
+    about + &remarks + &head + &rows
 }
 
 fn row(process: &Recorded) -> String {
