@@ -101,11 +101,8 @@ fn table(summary: &Summary) -> String {
         summary.version,
         if summary.whole { "" } else { "; it ends without a last word" },
     );
-    let remarks = [&summary.note, summary.damage.as_ref().unwrap_or(&String::new())]
-        .into_iter()
-        .filter(|remark| !remark.is_empty())
-        .map(|remark| format!("{remark}\n"))
-        .collect::<String>();
+    let line = |remark: &str| if remark.is_empty() { String::new() } else { format!("{remark}\n") };
+    let remarks = line(&summary.note) + &line(summary.damage.as_deref().unwrap_or_default());
     let head = format!(
         "\n{:>8} {:<16} {:<16} {:>8} {:>12} {:>12} {:>12} {:>9}  hottest shard\n",
         "pid", "command", "design", "seconds", "allocations", "CAS failed", "at its worst", "lock wait"
