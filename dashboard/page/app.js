@@ -51,7 +51,7 @@ function shownWorkload() {
 
 function draw() {
   if (document.hidden || store.time === 0) return;
-  verdicts.update(store.verdicts, store.time);
+  verdicts.update(store.verdicts, store.time, past.away);
   drawCards();
   drawProgress();
   drawWorkloads();
