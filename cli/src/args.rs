@@ -18,6 +18,8 @@ use stormglass_dashboard::{Exposure, Grouping, Token};
 
 use crate::compare::{CompareArgs, MeasureMallocArgs};
 use crate::failure::Failure;
+use crate::record::RecordArgs;
+use crate::replay::ReplayArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,6 +42,8 @@ Examples:
                                                  for other machines: who knows the token may read
   stormglass run -- redis-server --port 7000     any program under the allocator, watched
   stormglass run --check --no-page -- ./program  the same, to find its misuse of memory
+  stormglass record -o storm.sgrec --for 60s     a minute of every process, to attach to a report
+  stormglass replay storm.sgrec --speed 4        the page of that minute; --summary prints numbers instead
 
 Environment:
   STORMGLASS_DIR  where segments lie (default: /dev/shm/stormglass-<user id>); must be on a tmpfs
@@ -111,6 +115,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Run a program under the allocator, with its page beside it and a summary at its end
     Run(RunArgs),
+    /// Record what processes do into a file, to be looked at later or elsewhere
+    Record(RecordArgs),
+    /// Show a recording: the same page as live, with a time to move about in
+    Replay(ReplayArgs),
     /// One measurement in this process, as a line of JSON
     #[command(hide = true)]
     Measure(MeasureArgs),
@@ -392,7 +400,7 @@ impl MeasureArgs {
 }
 
 /// A span of time: a number and `s` (which may be left out), `m` or `h`.
-fn span(text: &str) -> Result<Duration, String> {
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "s" => 1,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stormglass_telemetry::Snapshot;
 
+use crate::frame::Now;
 use crate::perf::SharedPerf;
 use crate::retired::Retired;
 
@@ -11,6 +12,11 @@ use crate::retired::Retired;
 pub(crate) trait Source: Send {
     /// One snapshot of each process that there is, read now. Takes microseconds a process and never waits for one.
     fn snapshots(&mut self) -> Vec<Snapshot>;
+
+    /// The moment that the snapshots are of, where that is not now.
+    fn now(&self) -> Option<Now> {
+        None
+    }
 
     /// What processes counted whose segments have gone since the start.
     fn retired(&self) -> &Retired;
