@@ -15,6 +15,7 @@ use stormglass_bench::analysis::ReportWishes;
 use stormglass_bench::workload::{self, Workload};
 use stormglass_bench::{Request, Shape, Wishes};
 
+use crate::check::{self, CheckArgs};
 use crate::compare::{CompareArgs, MeasureMallocArgs};
 
 const EXAMPLES: &str = "\
@@ -101,6 +102,9 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Measure the library that is preloaded beside other allocators
     Compare(CompareArgs),
+    /// Hold assertions against what processes count, for CI
+    #[command(after_help = check::EXAMPLES)]
+    Check(CheckArgs),
     /// Serve the page and /metrics for this user's processes
     Serve(ServeArgs),
     /// Run a program under the allocator, with its page beside it and a summary at its end
@@ -300,7 +304,7 @@ impl MeasureArgs {
 }
 
 /// A span of time: a number and `s` (which may be left out), `m` or `h`.
-fn span(text: &str) -> Result<Duration, String> {
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "s" => 1,

@@ -6,6 +6,7 @@
 mod args;
 mod bench;
 mod benchmark;
+mod check;
 mod compare;
 mod failure;
 mod folder;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Some(Command::Report(report)) => report::report(&report),
         Some(Command::Compare(compare)) => compare::compare(&compare),
         Some(Command::Run(run)) => run::run(&run),
+        Some(Command::Check(check)) => check::check(&check),
         Some(Command::Serve(serve)) => serve::serve(&serve),
         Some(Command::Measure(measure)) => measure::measure(&measure),
         Some(Command::MeasureMalloc(measure)) => compare::measure(&measure),

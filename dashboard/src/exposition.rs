@@ -15,7 +15,7 @@ use std::time::Instant;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Registry, TextEncoder};
-use stormglass_telemetry::{Metric, Unit};
+use stormglass_telemetry::{Held, Metric, Unit};
 
 use crate::error::ServeError;
 use crate::source::SharedSource;
@@ -117,7 +117,7 @@ impl Collector for SegmentCollector {
             families.value(Metric::ThreadsStarted, &labels, series.threads_started as f64);
             families.value(Metric::ThreadsDropped, &labels, series.threads_dropped as f64);
             families.value(Metric::SegmentBytes, &labels, series.segment_bytes as f64);
-            for ((metric, _), bytes) in series::HELD.iter().zip(series.held) {
+            for ((metric, _), bytes) in Held::BYTES.iter().zip(series.held) {
                 if let Some(bytes) = bytes {
                     families.value(*metric, &labels, bytes as f64);
                 }

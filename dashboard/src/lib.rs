@@ -13,6 +13,7 @@ mod general;
 mod grid;
 mod history;
 mod listener;
+mod live;
 mod observer;
 mod results;
 mod retired;
@@ -26,5 +27,6 @@ mod stream;
 mod synthetic;
 
 pub use error::ServeError;
+pub use live::Live;
 pub use results::Results;
 pub use sidecar::{Config, Sidecar};

@@ -9,6 +9,7 @@ pub mod clock;
 mod counts;
 mod directory;
 mod error;
+mod figures;
 mod fork;
 mod histogram;
 mod layout;
@@ -29,6 +30,7 @@ pub use cell::Cell;
 pub use counts::{Counts, Family, HistogramCounts, LabelValues, Schema, Select};
 pub use directory::{Directory, Reaper};
 pub use error::{ClaimError, Problem, ReadError, WriteError};
+pub use figures::{Dimension, Figure};
 pub use histogram::{
     DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,
 };

@@ -11,24 +11,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::proto::LabelPair;
-use stormglass_telemetry::{Counts, Held, Liveness, Metric, Snapshot};
+use stormglass_telemetry::{Counts, Held, Liveness, Snapshot};
 
 use super::INJECTED_LABEL;
 use super::families::label;
 use crate::retired::{Group, Retired};
-
-/// Bytes of something; `None` where the writer does not count what that takes.
-type Bytes = fn(&Held) -> Option<u64>;
-
-/// What a process holds, in bytes, by the metric that says so.
-pub(super) const HELD: [(Metric, Bytes); 6] = [
-    (Metric::LiveBytes, |held| held.live_bytes),
-    (Metric::CachedBytes, |held| held.cached_bytes),
-    (Metric::MappedBytes, |held| held.mapped_bytes),
-    (Metric::PurgedBytes, |held| held.purged_bytes),
-    (Metric::LargeLiveBytes, |held| held.large_live_bytes),
-    (Metric::ResidentBytes, |held| held.resident_bytes),
-];
 
 /// The processes of one group, added up.
 pub(super) struct Series {
@@ -36,8 +23,8 @@ pub(super) struct Series {
     pub(super) live: bool,
     /// Threads of the living.
     pub(super) threads: u64,
-    /// For each of [`HELD`], the bytes of the living; `None` where none of the writers counts what that takes.
-    pub(super) held: [Option<u64>; HELD.len()],
+    /// For each of [`Held::BYTES`], the bytes of the living; `None` where none of the writers counts what that takes.
+    pub(super) held: [Option<u64>; Held::BYTES.len()],
     /// Bytes of the segments, also of the dead while they are kept.
     pub(super) segment_bytes: u64,
     /// Threads that ever owned a slot.
@@ -56,7 +43,7 @@ impl Series {
         Series {
             live: snapshot.liveness == Liveness::Live,
             threads: u64::from(held.threads),
-            held: HELD.map(|(_, bytes)| bytes(&held)),
+            held: Held::BYTES.map(|(_, bytes)| bytes(&held)),
             segment_bytes: snapshot.segment_bytes,
             threads_started: snapshot.threads_started,
             threads_dropped: snapshot.threads_dropped,
