@@ -17,6 +17,7 @@ use stormglass_bench::{Request, Shape, Wishes};
 
 use crate::check::{self, CheckArgs};
 use crate::compare::{CompareArgs, MeasureMallocArgs};
+use crate::top::{self, TopArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -102,6 +103,9 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Measure the library that is preloaded beside other allocators
     Compare(CompareArgs),
+    /// Watch processes on a terminal: the grid of classes and shards, time lines, verdicts
+    #[command(after_help = top::EXAMPLES)]
+    Top(TopArgs),
     /// Hold assertions against what processes count, for CI
     #[command(after_help = check::EXAMPLES)]
     Check(CheckArgs),

@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod serve;
 mod shared_memory;
+mod top;
 mod watch;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Some(Command::Compare(compare)) => compare::compare(&compare),
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Check(check)) => check::check(&check),
+        Some(Command::Top(top)) => top::top(&top),
         Some(Command::Serve(serve)) => serve::serve(&serve),
         Some(Command::Measure(measure)) => measure::measure(&measure),
         Some(Command::MeasureMalloc(measure)) => compare::measure(&measure),

@@ -266,7 +266,13 @@ impl Judge<'_> {
                 return;
             }
             all.extend(track.windows.iter().filter_map(|window| {
-                Some(reading(window.gauge(gauge)?, Place { at: Some(window.at), ..Place::default() }))
+                let extent = window.extent(gauge)?;
+                let value = match fold {
+                    Fold::Min => extent.low,
+                    Fold::Max => extent.high,
+                    Fold::Avg | Fold::Sum => extent.mean(),
+                };
+                Some(reading(value, Place { at: Some(window.at), ..Place::default() }))
             }));
             return;
         }
@@ -330,9 +336,13 @@ impl Judge<'_> {
                 .flat_map(|label| label.values.iter().map(String::as_str))
                 .collect();
             if !values.contains(&matcher.value.as_str()) {
-                let mut values: Vec<&str> = values;
-                values.dedup();
-                values.truncate(12);
+                let mut distinct: Vec<&str> = Vec::new();
+                for value in values {
+                    if !distinct.contains(&value) {
+                        distinct.push(value);
+                    }
+                }
+                distinct.truncate(12);
                 return format!(
                     "no {} is \"{}\"; there are {}",
                     matcher.label,

@@ -103,7 +103,9 @@ struct Track {
     before: Option<Snapshot>,
     open: Snapshot,
     last: Snapshot,
+    /// What it held when it was last seen alive, and between which bounds that was since the open window began.
     gauges: Vec<(Gauge, Option<f64>)>,
+    extents: Vec<(Gauge, Extent)>,
     windows: Vec<Window>,
     watch: Watch,
 }
@@ -124,13 +126,12 @@ impl Track {
             last: baseline.clone(),
             before: None,
             baseline,
-            gauges: sight.gauges.clone(),
+            gauges: Vec::new(),
+            extents: Vec::new(),
             windows: Vec::new(),
             watch,
         };
-        if from_birth {
-            track.see(sight, Duration::MAX);
-        }
+        track.see(sight, Duration::MAX);
         track
     }
 
@@ -147,7 +148,15 @@ impl Track {
             snapshot.taken = snapshot.heartbeat.min(snapshot.taken);
         }
         self.watch.see(&snapshot);
-        self.gauges = gauges;
+        if snapshot.liveness == Liveness::Live {
+            for (gauge, value) in gauges.iter().filter_map(|(gauge, value)| Some((*gauge, (*value)?))) {
+                match self.extents.iter_mut().find(|(of, _)| *of == gauge) {
+                    Some((_, extent)) => extent.take(value),
+                    None => self.extents.push((gauge, Extent::of(value))),
+                }
+            }
+            self.gauges = gauges;
+        }
         if since(&self.open, &snapshot) >= window {
             self.close(&snapshot);
         }
@@ -155,7 +164,8 @@ impl Track {
     }
 
     fn close(&mut self, end: &Snapshot) {
-        self.windows.extend(Window::between(&self.open, end, self.start, &self.gauges));
+        let extents = std::mem::take(&mut self.extents);
+        self.windows.extend(Window::between(&self.open, end, self.start, extents));
         self.before = Some(std::mem::replace(&mut self.open, end.clone()));
     }
 
@@ -164,10 +174,16 @@ impl Track {
         let last = self.last.clone();
         match &self.before {
             Some(before) if since(&self.open, &last) < window / 2 => {
-                if let Some(whole) = Window::between(before, &last, self.start, &self.gauges) {
-                    self.windows.pop();
-                    self.windows.push(whole);
+                let mut extents = std::mem::take(&mut self.extents);
+                if let Some(window) = self.windows.pop() {
+                    for (gauge, extent) in window.extents {
+                        match extents.iter_mut().find(|(of, _)| *of == gauge) {
+                            Some((_, of)) => of.join(extent),
+                            None => extents.push((gauge, extent)),
+                        }
+                    }
                 }
+                self.windows.extend(Window::between(before, &last, self.start, extents));
             }
             _ => self.close(&last),
         }
@@ -198,14 +214,40 @@ pub(crate) struct Seconds {
 }
 
 impl Seconds {
-    /// What it held when it was seen last.
+    /// What it held when it was last seen alive.
     pub(crate) fn gauge(&self, gauge: Gauge) -> Option<f64> {
-        value_of(&self.gauges, gauge)
+        self.gauges.iter().find(|(of, _)| *of == gauge).and_then(|(_, value)| *value)
     }
 }
 
-fn value_of(gauges: &[(Gauge, Option<f64>)], gauge: Gauge) -> Option<f64> {
-    gauges.iter().find(|(of, _)| *of == gauge).and_then(|(_, value)| *value)
+/// The values of a gauge in a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Extent {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    sum: f64,
+    count: f64,
+}
+
+impl Extent {
+    fn of(value: f64) -> Extent {
+        Extent { low: value, high: value, sum: value, count: 1.0 }
+    }
+
+    fn take(&mut self, value: f64) {
+        self.join(Extent::of(value));
+    }
+
+    fn join(&mut self, other: Extent) {
+        self.low = self.low.min(other.low);
+        self.high = self.high.max(other.high);
+        self.sum += other.sum;
+        self.count += other.count;
+    }
+
+    pub(crate) fn mean(&self) -> f64 {
+        self.sum / self.count
+    }
 }
 
 /// About a second of a process: the cells that moved.
@@ -215,8 +257,8 @@ pub(crate) struct Window {
     elapsed: Duration,
     schema: Arc<Schema>,
     cells: Vec<(usize, u64)>,
-    /// What the process held at its end.
-    gauges: Vec<(Gauge, Option<f64>)>,
+    /// What the process held in it.
+    extents: Vec<(Gauge, Extent)>,
 }
 
 impl Window {
@@ -233,12 +275,12 @@ impl Window {
             elapsed: delta.elapsed?,
             schema: Arc::clone(&delta.counts.schema),
             cells: values.filter(|&(_, value)| value != 0).collect(),
-            gauges: gauges.to_vec(),
+            extents,
         })
     }
 
-    pub(crate) fn gauge(&self, gauge: Gauge) -> Option<f64> {
-        value_of(&self.gauges, gauge)
+    pub(crate) fn extent(&self, gauge: Gauge) -> Option<Extent> {
+        self.extents.iter().find(|(of, _)| *of == gauge).map(|(_, extent)| *extent)
     }
 
     pub(crate) fn delta(&self) -> Delta {

@@ -19,11 +19,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Args as Group;
+use clap::{Args as Group, Parser as _};
 use stormglass_bench::table::Colour;
 use stormglass_telemetry::Directory;
 
-use crate::args::span;
+use crate::args::{Args, span};
 use crate::failure::Failure;
 use crate::output as screen;
 use evidence::{Evidence, Since};
@@ -136,12 +136,14 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         screen::print(&if args.json { list::json() } else { list::text(Colour::of(&std::io::stdout())) })?;
         return Ok(ExitCode::SUCCESS);
     }
-    let assertions: Vec<Assertion> = args
-        .assertions
-        .iter()
-        .map(|text| Assertion::parse(text))
-        .collect::<Result<_, _>>()
-        .map_err(|mistake| Failure::impossible(mistake.to_string()))?;
+    let assertions = understood(&args.assertions)?;
+    if args.command.first().is_some_and(|word| word == source::BENCH) {
+        // What makes no sense is known before it is run, and is no broken run.
+        let words = std::iter::once("stormglass".into()).chain(args.command.iter().cloned());
+        if let Err(error) = Args::try_parse_from(words) {
+            error.exit();
+        }
+    }
     if let Some(path) = &args.junit {
         // Before anything runs: who wants the file should not wait for nothing.
         write(path, "")?;
@@ -161,6 +163,18 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     };
     say(args, &checked)?;
     Ok(if checked.holds() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// The assertions, or all that is wrong with them.
+fn understood(texts: &[String]) -> Result<Vec<Assertion>, Failure> {
+    let (mut assertions, mut mistakes) = (Vec::new(), Vec::new());
+    for text in texts {
+        match Assertion::parse(text) {
+            Ok(assertion) => assertions.push(assertion),
+            Err(mistake) => mistakes.push(mistake.to_string()),
+        }
+    }
+    if mistakes.is_empty() { Ok(assertions) } else { Err(Failure::impossible(mistakes.join("\n"))) }
 }
 
 fn say(args: &CheckArgs, checked: &Checked) -> Result<(), Failure> {

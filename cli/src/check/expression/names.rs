@@ -46,14 +46,15 @@ impl Gauge {
     }
 }
 
-/// What a name of a figure or a metric means; a metric's prefix may be left out.
+/// What a name of a figure or a metric means; a metric's prefix may be left out, and so may `_total`.
 pub(super) fn what(name: &str) -> Option<What> {
     if let Some(figure) = Figure::named(name) {
         return Some(What::Figure(figure));
     }
     let metric = Metric::ALL.iter().copied().find(|metric| {
         let full = metric.descriptor().name;
-        full == name || full.strip_prefix(PREFIX) == Some(name)
+        let short = full.strip_prefix(PREFIX).unwrap_or(full);
+        full == name || short == name || short.strip_suffix("_total") == Some(name)
     })?;
     let descriptor = metric.descriptor();
     match (descriptor.scope, descriptor.kind) {

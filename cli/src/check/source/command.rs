@@ -19,7 +19,7 @@ use crate::run;
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// The word that stands for this program's own benchmark.
-const BENCH: &str = "bench";
+pub(crate) const BENCH: &str = "bench";
 
 /// What is to be run.
 pub(crate) struct Command {

@@ -9,7 +9,7 @@ mod segments;
 
 use super::evidence::Evidence;
 
-pub(crate) use command::Command;
+pub(crate) use command::{BENCH, Command};
 pub(crate) use scrape::Scrape;
 pub(crate) use segments::Segments;
 
