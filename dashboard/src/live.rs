@@ -10,6 +10,7 @@ use crate::discovery::Discovery;
 use crate::observer::Observer;
 use crate::results::Results;
 use crate::source::SharedSource;
+use crate::verdicts::Verdicts;
 
 /// Longer than anything runs: nothing is removed.
 const FOR_EVER: Duration = Duration::from_hours(1_000_000);
@@ -25,7 +26,7 @@ impl Live {
     #[must_use]
     pub fn new(directory: Directory) -> Live {
         let source = SharedSource::new(Discovery::new(directory, FOR_EVER));
-        Live { observer: Observer::new(source.clone(), Results::default()), source }
+        Live { observer: Observer::new(source.clone(), Results::default(), Verdicts::default()), source }
     }
 
     /// One snapshot of each process, the dead included, read now.

@@ -105,20 +105,24 @@ fn judge_verdict(text: &str, asked: &Verdict, seen: &Seen) -> Outcome {
             let mut matchers = asked.labels.iter().filter(|matcher| matcher.label == label);
             matchers.all(|matcher| matcher.takes(value.as_deref().unwrap_or_default()))
         };
-        asked.name.is_none_or(|name| name == raised.name)
+        asked.verdict.is_none_or(|verdict| verdict == raised.verdict)
             && of("class", &raised.class)
             && of("shard", &raised.shard)
     });
     let Some((track, raised)) = found.next() else {
+        if !tracks.iter().any(|track| track.could_tell) {
+            let note = "no process was seen alive for the 0.7 s that a verdict takes";
+            return outcome(Judgement::NoData, None, note.to_owned());
+        }
         return outcome(if asked.raised { Judgement::Fails } else { Judgement::Holds }, None, String::new());
     };
     let more = found.count();
     let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
     let place =
         Place { process: name(track), class: raised.class.clone(), shard: raised.shard.clone(), at: None };
-    let mut note = format!("{}: {}{more}", raised.name, raised.evidence);
+    let mut note = format!("{}: {}{more}", raised.verdict, raised.evidence);
     if !asked.raised {
-        note = format!("{note}; {}", raised.advice);
+        note = format!("{note}; to try: {}", raised.verdict.tries());
     }
     outcome(if asked.raised { Judgement::Holds } else { Judgement::Fails }, Some(place), note)
 }
@@ -347,7 +351,7 @@ impl Judge<'_> {
                     "no {} is \"{}\"; there are {}",
                     matcher.label,
                     matcher.value,
-                    values.join(", ")
+                    distinct.join(", ")
                 );
             }
         }

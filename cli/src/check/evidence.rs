@@ -35,12 +35,14 @@ pub(crate) struct Sight {
     pub(crate) snapshot: Snapshot,
     /// What it held then.
     pub(crate) gauges: Vec<(Gauge, Option<f64>)>,
+    /// Verdicts that the source itself raised.
+    pub(crate) raised: Vec<Raised>,
 }
 
 impl From<Snapshot> for Sight {
     fn from(snapshot: Snapshot) -> Sight {
         let gauges = Gauge::all().map(|gauge| (gauge, gauge.value(&snapshot))).collect();
-        Sight { snapshot, gauges }
+        Sight { snapshot, gauges, raised: Vec::new() }
     }
 }
 
@@ -119,7 +121,7 @@ impl Track {
         } else {
             snapshot.clone()
         };
-        let watch = Watch::new(&baseline);
+        let watch = Watch::default();
         let mut track = Track {
             start,
             open: baseline.clone(),
@@ -136,7 +138,7 @@ impl Track {
     }
 
     fn see(&mut self, sight: Sight, window: Duration) {
-        let Sight { mut snapshot, gauges } = sight;
+        let Sight { mut snapshot, gauges, raised } = sight;
         if self.last.liveness == Liveness::Dead {
             return;
         }
@@ -148,6 +150,7 @@ impl Track {
             snapshot.taken = snapshot.heartbeat.min(snapshot.taken);
         }
         self.watch.see(&snapshot);
+        raised.into_iter().for_each(|raised| self.watch.add(raised));
         if snapshot.liveness == Liveness::Live {
             for (gauge, value) in gauges.iter().filter_map(|(gauge, value)| Some((*gauge, (*value)?))) {
                 match self.extents.iter_mut().find(|(of, _)| *of == gauge) {
@@ -190,7 +193,8 @@ impl Track {
         Seconds {
             span: last.since(&self.baseline),
             windows: self.windows,
-            raised: self.watch.raised(self.start),
+            could_tell: self.watch.could_tell(),
+            raised: self.watch.raised(),
             gauges: self.gauges,
             last,
         }
@@ -206,6 +210,8 @@ pub(crate) struct Seconds {
     /// What it did in all; `None` if it was seen once only.
     pub(crate) span: Option<Delta>,
     pub(crate) windows: Vec<Window>,
+    /// Whether it was seen for as long as a verdict takes.
+    pub(crate) could_tell: bool,
     /// The verdicts on it.
     pub(crate) raised: Vec<Raised>,
     /// As it was seen last.
@@ -262,12 +268,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    fn between(
-        from: &Snapshot,
-        to: &Snapshot,
-        start: u64,
-        gauges: &[(Gauge, Option<f64>)],
-    ) -> Option<Window> {
+    fn between(from: &Snapshot, to: &Snapshot, start: u64, extents: Vec<(Gauge, Extent)>) -> Option<Window> {
         let delta = to.since(from)?;
         let values = delta.counts.values.iter().copied().enumerate();
         Some(Window {

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 use stormglass_bench::table::{Colour, Paint, columns};
+use stormglass_telemetry::diagnosis::Verdict;
 
 use super::expression::listed;
-use super::verdicts;
 
 /// A table: verdicts, figures, metrics.
 pub(crate) fn text(colour: Colour) -> String {
@@ -17,7 +17,7 @@ pub(crate) fn text(colour: Colour) -> String {
         colour.paint(Paint::Head, "Verdicts: `no NAME`, or `NAME`; `no verdict` is of all")
     );
     let rows: Vec<[String; 2]> =
-        verdicts::all().map(|(name, help)| [name.to_owned(), help.to_owned()]).collect();
+        Verdict::ALL.iter().map(|verdict| [verdict.id().to_owned(), verdict.says().to_owned()]).collect();
     columns(&mut text, &["name", "what it says"].map(str::to_owned), &rows, 2, colour, |_, _| Paint::None);
     let _ = writeln!(text, "\n{}", colour.paint(Paint::Head, "Figures and metrics"));
     let heads = ["name", "kind", "in", "labels", "what it is"].map(str::to_owned);
@@ -39,7 +39,7 @@ pub(crate) fn text(colour: Colour) -> String {
 /// The same as JSON.
 pub(crate) fn json() -> String {
     let verdicts: Vec<_> =
-        verdicts::all().map(|(name, help)| json!({ "name": name, "help": help })).collect();
+        Verdict::ALL.iter().map(|verdict| json!({ "name": verdict.id(), "help": verdict.says() })).collect();
     let names: Vec<_> = listed()
         .into_iter()
         .map(|one| {

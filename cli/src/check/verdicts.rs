@@ -1,48 +1,73 @@
-//! The verdicts on what was seen.
+//! The verdicts on what was seen, by the same rules and the same hysteresis as in the sidecar.
 
-use stormglass_telemetry::Snapshot;
+use std::time::Duration;
 
-/// The names of the verdicts.
-pub(crate) const NAMES: [&str; 9] = [
-    "retry_storm",
-    "walk_amplification",
-    "cas_multiplication",
-    "lock_convoy",
-    "ring_starvation",
-    "remote_free_flood",
-    "steal_thrash",
-    "false_non_empty",
-    "watching_cost",
-];
+use stormglass_telemetry::diagnosis::{Around, Change, Diagnostician, LOOK, RAISE_AFTER, Verdict};
+use stormglass_telemetry::{Liveness, Snapshot};
 
-/// Name and meaning of each.
-pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    NAMES.iter().map(|name| (*name, ""))
+/// The verdict of that name.
+pub(crate) fn named(name: &str) -> Option<Verdict> {
+    Verdict::ALL.into_iter().find(|verdict| verdict.id() == name)
+}
+
+/// Their names.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone {
+    Verdict::ALL.into_iter().map(Verdict::id)
 }
 
 /// A verdict that was on at some time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Raised {
-    pub(crate) name: &'static str,
+    pub(crate) verdict: Verdict,
     pub(crate) class: Option<String>,
     pub(crate) shard: Option<String>,
     /// What was counted, in words.
     pub(crate) evidence: String,
-    /// What to try.
-    pub(crate) advice: String,
 }
 
 /// Watches one process for verdicts.
-pub(crate) struct Watch;
+#[derive(Default)]
+pub(crate) struct Watch {
+    diagnostician: Diagnostician,
+    raised: Vec<Raised>,
+    /// When it was first and last seen alive.
+    alive: Option<(u64, u64)>,
+}
 
 impl Watch {
-    pub(crate) fn new(_: &Snapshot) -> Watch {
-        Watch
+    pub(crate) fn see(&mut self, snapshot: &Snapshot) {
+        if snapshot.liveness == Liveness::Live {
+            let first = self.alive.map_or(snapshot.taken, |(first, _)| first);
+            self.alive = Some((first, snapshot.taken));
+        }
+        for change in self.diagnostician.see(snapshot, &Around::default()) {
+            let Change::Raised(finding) = change else { continue };
+            self.add(Raised {
+                verdict: finding.verdict,
+                class: finding.place.class.clone(),
+                shard: finding.place.shard.clone(),
+                evidence: finding.evidence.to_string(),
+            });
+        }
     }
 
-    pub(crate) fn see(&mut self, _: &Snapshot) {}
+    /// One that somebody else raised, who looked longer or more often.
+    pub(crate) fn add(&mut self, raised: Raised) {
+        let same = |other: &Raised| {
+            (other.verdict, &other.class, &other.shard) == (raised.verdict, &raised.class, &raised.shard)
+        };
+        if !self.raised.iter().any(same) {
+            self.raised.push(raised);
+        }
+    }
 
-    pub(crate) fn raised(self, _: u64) -> Vec<Raised> {
-        Vec::new()
+    /// Whether it was seen alive for as long as a verdict takes: if not, that none was raised means nothing.
+    pub(crate) fn could_tell(&self) -> bool {
+        let alive = self.alive.map(|(first, last)| Duration::from_nanos(last.saturating_sub(first)));
+        alive.is_some_and(|alive| alive >= RAISE_AFTER + LOOK)
+    }
+
+    pub(crate) fn raised(self) -> Vec<Raised> {
+        self.raised
     }
 }

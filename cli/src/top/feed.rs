@@ -62,7 +62,8 @@ impl Feed {
 
     /// The same for the screen.
     pub(super) fn event(&mut self) -> Event {
-        match self.frame().and_then(|frame| serde_json::from_value::<View>(frame).map_err(|e| e.to_string())) {
+        match self.frame().and_then(|frame| serde_json::from_value::<View>(frame).map_err(|e| e.to_string()))
+        {
             Ok(view) => Event::Frame(Box::new(view)),
             Err(why) => Event::Lost(why),
         }

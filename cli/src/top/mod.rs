@@ -90,8 +90,9 @@ async fn watch(feed: Feed) -> Result<ExitCode, Failure> {
         .map_err(|e| Failure::failed(format!("signals cannot be handled: {e}")))?;
     let (sender, mut events) = mpsc::unbounded_channel();
     // Also installs a panic hook that restores the terminal before the message is printed.
-    let mut terminal = ratatui::try_init()
-        .map_err(|e| Failure::failed(format!("the terminal cannot be drawn on: {e}; take `stormglass top --once`")))?;
+    let mut terminal = ratatui::try_init().map_err(|e| {
+        Failure::failed(format!("the terminal cannot be drawn on: {e}; take `stormglass top --once`"))
+    })?;
     let _restore = Restore;
     feed.start(INTERVAL, sender.clone())?;
     read_keys(sender)?;
@@ -201,6 +202,7 @@ fn picture(state: &State, look: Look, width: u16, height: u16) -> String {
     let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
     let Ok(_) = terminal.draw(|frame| draw::draw(state, look, frame));
     let buffer = terminal.backend().buffer();
-    let row = |y: u16| (0..width).filter_map(|x| buffer.cell((x, y))).map(|cell| cell.symbol()).collect::<String>();
+    let row =
+        |y: u16| (0..width).filter_map(|x| buffer.cell((x, y))).map(|cell| cell.symbol()).collect::<String>();
     (0..height).map(|y| format!("{}\n", row(y).trim_end())).collect()
 }

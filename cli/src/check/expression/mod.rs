@@ -21,7 +21,7 @@ mod parser;
 mod tests;
 mod units;
 
-use stormglass_telemetry::{Dimension, Figure, Metric};
+use stormglass_telemetry::{Dimension, Figure, Metric, diagnosis};
 
 pub(crate) use mistake::Mistake;
 pub(crate) use names::{Gauge, listed};
@@ -48,7 +48,7 @@ pub(crate) enum Claim {
 pub(crate) struct Verdict {
     pub(crate) raised: bool,
     /// `None` is any.
-    pub(crate) name: Option<&'static str>,
+    pub(crate) verdict: Option<diagnosis::Verdict>,
     pub(crate) labels: Vec<Matcher>,
 }
 

@@ -143,7 +143,11 @@ pub(super) fn no_such<'a>(
 pub(super) fn unknown(name: &str) -> String {
     let all = listed();
     let short = name.strip_prefix(PREFIX).unwrap_or(name);
-    let known = all.iter().map(|listed| listed.name.as_str()).chain(verdicts::NAMES.iter().copied());
+    let mut names: Vec<&str> = all.iter().map(|listed| listed.name.as_str()).collect();
+    for verdict in verdicts::names() {
+        names.push(verdict);
+    }
+    let known = names.iter().copied();
     if Metric::ALL.iter().any(|metric| metric.descriptor().name.strip_prefix(PREFIX) == Some(short)) {
         return format!("`{name}` is about the sidecar, not about a process: nothing can be asserted of it");
     }

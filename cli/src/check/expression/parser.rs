@@ -82,13 +82,13 @@ impl Parser<'_> {
         let Some(Token::Word(word)) = self.peek().cloned() else {
             return Err(self.wrong("`no` is followed by `verdict`, or by the name of one"));
         };
-        let name = verdicts::NAMES.iter().copied().find(|name| *name == word);
-        if name.is_none() && word != ANY {
+        let verdict = verdicts::named(&word);
+        if verdict.is_none() && word != ANY {
             if raised {
                 return Ok(None);
             }
-            let rest = format!("there are {}", verdicts::NAMES.join(", "));
-            let known = verdicts::NAMES.iter().copied();
+            let rest = format!("there are {}", verdicts::names().collect::<Vec<_>>().join(", "));
+            let known = verdicts::names();
             return Err(self.wrong(names::no_such(
                 &format!("there is no verdict `{word}`"),
                 &word,
@@ -98,7 +98,7 @@ impl Parser<'_> {
         }
         self.next += 1;
         let labels = self.labels(&format!("`{word}`"), &names::verdict_labels())?;
-        Ok(Some(Verdict { raised, name, labels }))
+        Ok(Some(Verdict { raised, verdict, labels }))
     }
 
     fn sum(&mut self) -> Result<Sum, Mistake> {
@@ -228,7 +228,7 @@ impl Parser<'_> {
         let Some(Token::Word(word)) = self.peek().cloned() else {
             return Err(self.wrong("a figure or a metric is missing here"));
         };
-        if word == ANY || verdicts::NAMES.contains(&word.as_str()) {
+        if word == ANY || verdicts::named(&word).is_some() {
             return Err(self.wrong(format!(
                 "`{word}` is a verdict, which has no value: assert `{word}` or `no {word}`"
             )));

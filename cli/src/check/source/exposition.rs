@@ -12,7 +12,10 @@ use stormglass_telemetry::{
 
 use crate::check::evidence::Sight;
 use crate::check::expression::Gauge;
+use crate::check::verdicts::{self, Raised};
 
+/// The gauge of verdicts that are on.
+const ACTIVE: &str = "stormglass_verdict_active";
 /// Cells of one group at most: more are no sidecar's.
 const CELLS: usize = 1 << 22;
 
@@ -210,8 +213,10 @@ fn schema<'a>(series: impl Iterator<Item = &'a Series>) -> Option<Schema> {
 
 fn sight(series: &[Series], schema: &Arc<Schema>, process: &Arc<Process>, taken: u64, born: u64) -> Sight {
     let mut counts = Counts::zero(Arc::clone(schema));
+    let mut raised = Vec::new();
     let mut gauges: Vec<(Gauge, Option<f64>)> = Gauge::all().map(|gauge| (gauge, None)).collect();
     for one in series {
+        raised.extend(verdict(one));
         let Some((metric, part)) = metric(&one.name) else { continue };
         if let Some((_, gauge)) = gauges.iter_mut().find(|(gauge, _)| gauge.0 == metric) {
             *gauge = Some(one.value);
@@ -245,7 +250,21 @@ fn sight(series: &[Series], schema: &Arc<Schema>, process: &Arc<Process>, taken:
         resident_bytes: None,
         counts,
     };
-    Sight { snapshot, gauges }
+    Sight { snapshot, gauges, raised }
+}
+
+/// The verdict that a series says is on.
+fn verdict(series: &Series) -> Option<Raised> {
+    if series.name != ACTIVE || series.value < 1.0 {
+        return None;
+    }
+    let label = |name: &str| series.labels.get(name).filter(|value| !value.is_empty()).cloned();
+    Some(Raised {
+        verdict: verdicts::named(&label("verdict")?)?,
+        class: label("class"),
+        shard: label("shard"),
+        evidence: "the sidecar says so".to_owned(),
+    })
 }
 
 /// Index of a label combination's first value.

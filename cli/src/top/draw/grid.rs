@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::put;
-use crate::top::heat::{GLYPHS, Heat, Measure, hottest};
+use crate::top::heat::{GLYPHS, HOT, Heat, Measure, hottest};
 use crate::top::look::Look;
 use crate::top::short::cut;
 use crate::top::state::State;
@@ -16,13 +16,16 @@ use crate::top::view::Process;
 /// Characters of a class's name, and of a cell with the space behind it.
 const NAME: usize = 7;
 const CELL: usize = 6;
-/// Title, shards, and the sentence at the end.
-const BESIDE: u16 = 3;
+/// Title and shards.
+const BESIDE: u16 = 2;
+/// Characters of the mid pool's eight shards.
+pub(super) const WIDTH: u16 = (NAME + 1 + 8 * CELL - 1) as u16;
 
 /// Rows that all classes would take.
 pub(super) fn wanted(state: &State) -> u16 {
     let of = |process: &Process| if process.shards.len() == 1 { 7 } else { process.classes.len() };
-    state.selected().map_or(0, of) as u16 + BESIDE
+    // And the sentence below.
+    state.selected().map_or(0, of) as u16 + BESIDE + 1
 }
 
 pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect) {
@@ -30,7 +33,10 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect)
     let measure = state.measure;
     let width = usize::from(area.width);
     let whose = format!("{} {} ", process.pid, process.strategy);
-    let title = vec![Span::styled(whose.clone(), look.title()), Span::raw(cut(measure.name(), width.saturating_sub(whose.len())))];
+    let title = vec![
+        Span::styled(whose.clone(), look.title()),
+        Span::raw(cut(measure.name(), width.saturating_sub(whose.len()))),
+    ];
     put(frame, area, 0, Line::from(title));
     let room = area.height.saturating_sub(BESIDE);
     if process.shards.len() == 1 {
@@ -38,8 +44,6 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect)
     } else {
         table(process, measure, look, frame, Rect { y: area.y + 1, height: room + 1, ..area });
     }
-    let last = area.height.saturating_sub(1);
-    put(frame, area, last, sentence(process, measure, look));
 }
 
 /// Classes down, shards across.
@@ -89,7 +93,8 @@ fn warmest(process: &Process, measure: Measure, room: usize) -> Vec<usize> {
         let cells = (0..process.shards.len()).filter_map(|shard| measure.cell(process, class, shard));
         cells.map(|heat| (heat.level, heat.value)).max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)))
     };
-    let mut classes: Vec<_> = (0..process.classes.len()).map(|class| (class, heat(class).unwrap_or((0, -1.0)))).collect();
+    let mut classes: Vec<_> =
+        (0..process.classes.len()).map(|class| (class, heat(class).unwrap_or((0, -1.0)))).collect();
     if classes.len() > room {
         classes.sort_by(|a, b| b.1.0.cmp(&a.1.0).then(b.1.1.total_cmp(&a.1.1)));
         classes.truncate(room);
@@ -98,15 +103,17 @@ fn warmest(process: &Process, measure: Measure, room: usize) -> Vec<usize> {
     classes.into_iter().map(|(class, _)| class).collect()
 }
 
-fn sentence(process: &Process, measure: Measure, look: Look) -> Line<'static> {
+/// Where it is hottest, in words.
+pub(super) fn sentence(state: &State, look: Look) -> Line<'static> {
+    let Some(process) = state.selected() else { return Line::default() };
     if let Some(injected) = &process.injected {
         return Line::styled(format!("DELAY INJECTED: {injected}"), look.alarm());
     }
-    match hottest(process, measure) {
+    match hottest(process, state.measure) {
         Some((class, shard, heat)) => {
             let (class, shard) = (&process.classes[class], &process.shards[shard]);
             let text = format!("hottest: class {class} shard {shard}: {}", heat.sentence());
-            Line::styled(text, look.heat(heat.level.min(3)))
+            Line::styled(text, look.heat(heat.level.min(HOT)))
         }
         None => Line::styled("no cell is warm", look.dim()),
     }

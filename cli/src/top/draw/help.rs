@@ -30,12 +30,12 @@ pub(super) fn draw(look: Look, frame: &mut Frame<'_>, area: Rect) {
             lines.push(Line::from(format!("{}: {what}", key.split(',').next().unwrap_or(key))));
         }
     }
-    lines.push(Line::from(format!(
-        "  Heat, from cold to hot: {}",
-        GLYPHS.map(String::from).join(" ")
-    )));
+    lines.push(Line::from(format!("  Heat, from cold to hot: {}", GLYPHS.map(String::from).join(" "))));
     lines.push(Line::from("  Marks: ! a verdict is on, x the process has ended, * or # a hot cell"));
-    lines.push(Line::styled("  Figures are of the last second; of an ended process, of its life.", look.dim()));
+    lines.push(Line::styled(
+        "  Figures are of the last second; of an ended process, of its life.",
+        look.dim(),
+    ));
     for (row, line) in lines.into_iter().enumerate() {
         put(frame, area, row as u16, line);
     }

@@ -28,6 +28,8 @@ use super::state::State;
 const LEAST: (u16, u16) = (30, 6);
 /// From here on there is room for the grid.
 const GRID: (u16, u16) = (60, 18);
+/// From this width on there is room for lines beside it.
+const BOTH: u16 = grid::WIDTH + 21;
 /// Rows of the grid's part: a title, the shards, seven classes, the hottest.
 const GRID_ROWS: u16 = 10;
 
@@ -51,24 +53,31 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>) {
         nothing(state, frame, body);
         return;
     }
-    let wanted = verdicts::wanted(state).min(body.height / 5).max(1);
     if width < GRID.0 || height < GRID.1 {
-        let [processes, verdict] = rows(body, [body.height - wanted, wanted]);
+        let verdicts = verdicts::wanted(state).min(body.height / 3);
+        let [processes, verdict] = rows(body, [body.height - verdicts, verdicts]);
         processes::draw(state, look, frame, processes);
         verdicts::draw(state, look, frame, verdict);
         return;
     }
-    // What the processes do not need the grid gets, as far as it has rows for it.
-    let table = (state.view.processes.len() as u16).saturating_add(1).min(body.height - wanted - GRID_ROWS).max(3);
-    let left = body.height - wanted - table;
-    let middle = left.min(grid::wanted(state).max(GRID_ROWS));
-    let [processes, middle, verdict] = rows(body, [body.height - wanted - middle, middle, wanted]);
+    let verdicts = verdicts::wanted(state).min(body.height / 5);
+    // A table as long as it needs to be, with an empty line; what it leaves the grid gets, as far as it has rows for it.
+    let table = (state.view.processes.len() as u16).saturating_add(2);
+    let table = table.min(body.height - verdicts - GRID_ROWS).max(4);
+    let middle = (body.height - verdicts - table).min(grid::wanted(state).max(GRID_ROWS));
+    let table = table.max((body.height - verdicts - middle).min(state.view.processes.len() as u16 + 2));
+    let [processes, middle, hottest, verdict] = rows(body, [table, middle - 1, 1, verdicts]);
     processes::draw(state, look, frame, processes);
-    let side = (width / 3).min(width - 48);
+    put(frame, hottest, 0, grid::sentence(state, look));
+    verdicts::draw(state, look, frame, verdict);
+    if width < BOTH {
+        grid::draw(state, look, frame, middle);
+        return;
+    }
+    let side = (width / 3).min(width - grid::WIDTH - 1);
     let [grid_area, lines_area] = columns(middle, [width - side - 1, side]);
     grid::draw(state, look, frame, grid_area);
     lines::draw(state, look, frame, lines_area);
-    verdicts::draw(state, look, frame, verdict);
 }
 
 fn heading(state: &State, look: Look, width: usize) -> Line<'static> {

@@ -26,10 +26,34 @@ const COLUMNS: [Column; 10] = [
     Column { head: "DESIGN", width: 15, left: true, from: 0, text: |p| p.strategy.clone() },
     Column { head: "WORKLOAD", width: 8, left: true, from: 96, text: |p| p.workload.clone() },
     Column { head: "THR", width: 4, left: false, from: 70, text: |p| p.threads.to_string() },
-    Column { head: "ALLOC/S", width: 7, left: false, from: 50, text: |p| or_dash(p.rates.allocations_per_second, short) },
-    Column { head: "FAIL/S", width: 6, left: false, from: 60, text: |p| or_dash(p.rates.cas_failures_per_second, short) },
-    Column { head: "F/BATCH", width: 7, left: false, from: 90, text: |p| or_dash(p.rates.failures_per_batch, short) },
-    Column { head: "WAIT", width: 5, left: false, from: 70, text: |p| or_dash(p.rates.lock_wait_ratio, percent) },
+    Column {
+        head: "ALLOC/S",
+        width: 7,
+        left: false,
+        from: 50,
+        text: |p| or_dash(p.rates.allocations_per_second, short),
+    },
+    Column {
+        head: "FAIL/S",
+        width: 6,
+        left: false,
+        from: 60,
+        text: |p| or_dash(p.rates.cas_failures_per_second, short),
+    },
+    Column {
+        head: "F/BATCH",
+        width: 7,
+        left: false,
+        from: 90,
+        text: |p| or_dash(p.rates.failures_per_batch, short),
+    },
+    Column {
+        head: "WAIT",
+        width: 5,
+        left: false,
+        from: 70,
+        text: |p| or_dash(p.rates.lock_wait_ratio, percent),
+    },
     Column { head: "LIVE", width: 5, left: false, from: 76, text: |p| or_dash(p.live_bytes, bytes) },
 ];
 
@@ -49,10 +73,13 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect)
     put(frame, area, 0, Line::styled(format!(" {}", row(&|column| column.head.to_owned())), look.title()));
 
     let room = usize::from(area.height.saturating_sub(1));
+    let count = state.view.processes.len();
+    // Of those that find no room, a line says how many.
+    let shown = if count > room { room.saturating_sub(1).max(1) } else { room };
     let selected = state.row();
     // The selected one is always in sight.
-    let first = selected.saturating_sub(room.saturating_sub(1));
-    for (at, process) in state.view.processes.iter().enumerate().skip(first).take(room) {
+    let first = selected.saturating_sub(shown.saturating_sub(1));
+    for (at, process) in state.view.processes.iter().enumerate().skip(first).take(shown) {
         let text = format!("{}{}", mark(process), row(&|column| (column.text)(process)));
         let style = match (at == selected, process) {
             (true, _) => look.selected(),
@@ -62,11 +89,10 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect)
         };
         put(frame, area, (at - first) as u16 + 1, Line::styled(text, style));
     }
-    let more = state.view.processes.len().saturating_sub(first + room);
-    if more > 0 && room > 1 {
-        let text = format!("  ... {} more below", more + 1);
-        let blank = " ".repeat(usize::from(area.width));
-        put(frame, area, area.height - 1, Line::from(blank));
+    let more = count.saturating_sub(shown);
+    if more > 0 && room > shown {
+        let (above, below) = (first, more - first);
+        let text = format!("  ... {above} more above, {below} below");
         put(frame, area, area.height - 1, Line::styled(text, look.dim()));
     }
 }

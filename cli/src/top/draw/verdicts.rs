@@ -32,9 +32,10 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect)
     let verdicts = all(state);
     let width = usize::from(area.width);
     if verdicts.is_empty() {
-        let hot = state.view.processes.iter().filter(|process| process.live).any(|process| {
-            hottest(process, Measure::Trouble).is_some_and(|(_, _, heat)| heat.level >= HOT)
-        });
+        let hot =
+            state.view.processes.iter().filter(|process| process.live).any(|process| {
+                hottest(process, Measure::Trouble).is_some_and(|(_, _, heat)| heat.level >= HOT)
+            });
         let text = if hot { "no verdict yet" } else { "no verdict" };
         put(frame, area, 0, Line::styled(text, look.dim()));
         return;
@@ -53,6 +54,6 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect)
         let rest = format!(" {} {}: {}{more}", process.command, process.pid, verdict.evidence);
         let rest = cut(&rest, width.saturating_sub(head.chars().count()));
         put(frame, area, row, Line::from(vec![Span::styled(head, look.alarm()), Span::raw(rest)]));
-        put(frame, area, row + 1, Line::styled(cut(&format!("  try: {}", verdict.advice), width), look.dim()));
+        put(frame, area, row + 1, Line::styled(cut(&format!("  {}", verdict.advice), width), look.dim()));
     }
 }
