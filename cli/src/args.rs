@@ -18,6 +18,8 @@ use stormglass_bench::{Request, Shape, Wishes};
 use crate::check::{self, CheckArgs};
 use crate::compare::{CompareArgs, MeasureMallocArgs};
 use crate::top::{self, TopArgs};
+use crate::record::RecordArgs;
+use crate::replay::ReplayArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,6 +40,8 @@ Examples:
   stormglass serve --listen 127.0.0.1:9000       only the page and /metrics
   stormglass run -- redis-server --port 7000     any program under the allocator, watched
   stormglass run --check --no-page -- ./program  the same, to find its misuse of memory
+  stormglass record -o storm.sgrec --for 60s     a minute of every process, to attach to a report
+  stormglass replay storm.sgrec --speed 4        the page of that minute; --summary prints numbers instead
 
 Environment:
   STORMGLASS_DIR  where segments lie (default: /dev/shm/stormglass-<user id>); must be on a tmpfs
@@ -113,6 +117,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Run a program under the allocator, with its page beside it and a summary at its end
     Run(RunArgs),
+    /// Record what processes do into a file, to be looked at later or elsewhere
+    Record(RecordArgs),
+    /// Show a recording: the same page as live, with a time to move about in
+    Replay(ReplayArgs),
     /// One measurement in this process, as a line of JSON
     #[command(hide = true)]
     Measure(MeasureArgs),

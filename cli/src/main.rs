@@ -13,6 +13,8 @@ mod folder;
 mod interrupt;
 mod measure;
 mod output;
+mod record;
+mod replay;
 mod report;
 mod run;
 mod serve;
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
         Some(Command::Check(check)) => check::check(&check),
         Some(Command::Top(top)) => top::top(&top),
         Some(Command::Serve(serve)) => serve::serve(&serve),
+        Some(Command::Record(record)) => record::record(&record),
+        Some(Command::Replay(replay)) => replay::replay(&replay),
         Some(Command::Measure(measure)) => measure::measure(&measure),
         Some(Command::MeasureMalloc(measure)) => compare::measure(&measure),
     };

@@ -55,6 +55,7 @@ pub(crate) struct Discovery {
     reaper: Option<Reaper>,
     /// What was last said of the directory itself.
     complaint: Option<String>,
+    reaps: bool,
     next_reap: Instant,
 }
 
@@ -69,12 +70,18 @@ impl Discovery {
             errors: 0,
             reaper: None,
             complaint: None,
+            reaps: true,
             next_reap: Instant::now(),
         }
     }
 
+    /// As [`Discovery::new`], but removes nothing and leaves the right to do so to others.
+    pub(crate) fn onlooker(directory: Directory, keep_dead: Duration) -> Discovery {
+        Discovery { reaps: false, ..Discovery::new(directory, keep_dead) }
+    }
+
     fn reap(&mut self, now: Instant) {
-        if now < self.next_reap {
+        if !self.reaps || now < self.next_reap {
             return;
         }
         self.next_reap = now + REAP.min(self.keep_dead.max(Duration::from_millis(200)));

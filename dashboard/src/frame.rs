@@ -14,7 +14,6 @@ use stormglass_telemetry::{Delta, Liveness, Measures, Metric, Process, Select, S
 
 use crate::general::General;
 use crate::grid::{Axes, Grid, grid};
-use crate::history::Memory;
 use crate::shown::Shown;
 
 /// A process's name for the page: pids are reused, and one process may have several segments.
@@ -204,21 +203,13 @@ impl Body {
     pub(crate) fn rates(&self) -> &Measures {
         &self.rates
     }
-
-    /// What the time line of memory shows; nothing of a mid pool, whose process holds memory elsewhere.
-    pub(crate) fn memory(&self) -> Memory {
-        if self.general.is_none() {
-            return Memory::default();
-        }
-        Memory { live: self.live_bytes, mapped: self.mapped_bytes, resident: self.resident_bytes }
-    }
 }
 
 /// How far back the difference is taken: about a second. Samples do not fall on whole seconds, so a baseline that
 /// is a little younger will do.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(900);
 /// A process younger than this has no more than its life.
-const YOUTH: Duration = Duration::from_millis(1100);
+pub(crate) const YOUTH: Duration = Duration::from_millis(1100);
 /// A difference over less than this says more about chance than about the process.
 const LEAST: Duration = Duration::from_millis(80);
 

@@ -15,6 +15,9 @@ mod history;
 mod listener;
 mod live;
 mod observer;
+mod past;
+pub mod recording;
+mod replay;
 mod results;
 mod retired;
 mod round;
@@ -26,10 +29,13 @@ mod source;
 mod stream;
 #[cfg(test)]
 mod synthetic;
+mod tape;
 mod verdicts;
 
 pub use error::ServeError;
 pub use live::Live;
+pub use replay::Player;
 pub use results::Results;
 pub use sidecar::{Config, Sidecar};
+pub use tape::Tape;
 pub use verdicts::{Told, Verdicts};

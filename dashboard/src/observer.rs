@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use stormglass_telemetry::{Liveness, Snapshot, clock};
 
 use crate::frame::{Body, Epoch, Frame, INTERVAL, Now, ProcessFrame, ProcessId, Spans};
-use crate::history::{History, PROCESSES};
+use crate::history::{History, Memory, PROCESSES};
+use crate::past::Past;
 use crate::results::Results;
 use crate::source::SharedSource;
 use crate::verdicts::{Clinic, Verdicts};
@@ -35,6 +36,7 @@ pub(crate) struct Observer {
     clinic: Clinic,
     tracks: BTreeMap<ProcessId, Track>,
     pub(crate) history: History,
+    pub(crate) past: Past,
 }
 
 impl Observer {
@@ -47,24 +49,31 @@ impl Observer {
             clinic: Clinic::new(verdicts),
             tracks: BTreeMap::new(),
             history: History::default(),
+            past: Past::default(),
         }
     }
 
     /// Reads every process now, and says what is to be shown.
     pub(crate) fn observe(&mut self) -> Frame {
-        let snapshots = self.source.lock().snapshots();
-        let now = self.epoch.at(clock::monotonic());
+        let mut source = self.source.lock();
+        let snapshots = source.snapshots();
+        let now = source.now().unwrap_or_else(|| self.epoch.at(clock::monotonic()));
+        drop(source);
         self.frame(snapshots, now)
     }
 
     fn frame(&mut self, mut snapshots: Vec<Snapshot>, now: Now) -> Frame {
-        self.clinic.look(&snapshots, now.monotonic);
+        let changes = self.clinic.look(&snapshots, now.monotonic);
         // The living first, then the youngest, so that what is cut off is the longest dead. The frame says how many.
         snapshots.sort_by_key(|s| (s.liveness == Liveness::Dead, std::cmp::Reverse(s.born)));
         let left_out = snapshots.len().saturating_sub(PROCESSES);
         snapshots.truncate(PROCESSES);
         snapshots.sort_by_key(|s| (s.born, ProcessId::of(&s.process)));
 
+        self.past.record(now, left_out as u64, &snapshots);
+        for (id, change) in &changes {
+            self.past.note(now, self.epoch, &snapshots, *id, change);
+        }
         let mut before = std::mem::take(&mut self.tracks);
         let mut processes = Vec::with_capacity(snapshots.len());
         for snapshot in snapshots {
@@ -91,7 +100,7 @@ impl Track {
         let dead = snapshot.liveness == Liveness::Dead;
         // One that was never seen alive leaves one point, its life; a life is no point on the line of another.
         if spans.recent.is_some() || (dead && self.earlier.is_empty()) {
-            history.record(&snapshot.process, now.unix_ms, body.rates(), &body.memory());
+            history.record(&snapshot.process, now.unix_ms, body.rates(), &Memory::of(snapshot));
         }
         if dead {
             self.earlier = VecDeque::new();
@@ -120,6 +129,7 @@ mod tests {
     use stormglass_telemetry::Metric;
 
     use super::*;
+    use crate::history::Asked;
     use crate::synthetic::{self, Fixed, SECOND};
 
     fn observer() -> Observer {
@@ -189,7 +199,7 @@ mod tests {
         let moment = now(&dead);
         let frame = observer.frame(vec![dead], moment);
         assert_eq!(frame.processes[0].rates().allocations_per_second, Some(1e6));
-        let history = serde_json::to_value(&observer.history).expect("JSON");
+        let history = serde_json::to_value(observer.history.part(Asked::default())).expect("JSON");
         assert_eq!(history["points"]["9-90-0"][0][1], 1e6);
     }
 

@@ -13,6 +13,8 @@ use serde::Serialize;
 use crate::assets::ASSETS;
 use crate::exposition::{self, Exposition};
 use crate::observer::Observer;
+use crate::past;
+use crate::past::routes::Archive;
 use crate::security::{Hosts, guard};
 use crate::stream::{Frames, SharedObserver, with};
 
@@ -22,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) observer: SharedObserver,
     pub(crate) frames: Frames,
     pub(crate) exposition: Exposition,
+    pub(crate) archive: Archive,
 }
 
 /// Every address, behind the guard.
@@ -30,13 +33,13 @@ pub(crate) fn router(shared: Shared, hosts: Hosts) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/api/snapshot", get(snapshot))
-        .route("/api/history", get(history))
         .route("/api/stream", get(async |State(shared): State<Shared>| shared.frames.open()));
     for asset in ASSETS {
         router = router
             .route(asset.path, get(async || ([(header::CONTENT_TYPE, asset.content_type)], asset.text)));
     }
     router
+        .merge(past::routes::router())
         .fallback(async || {
             (StatusCode::NOT_FOUND, "There is nothing here: the page is at /, the metrics are at /metrics.\n")
         })
@@ -55,18 +58,14 @@ async fn snapshot(State(shared): State<Shared>) -> Response {
     json(&with(&shared.observer, Observer::observe))
 }
 
-async fn history(State(shared): State<Shared>) -> Response {
-    with(&shared.observer, |observer| json(&observer.history))
-}
-
-fn json(value: &impl Serialize) -> Response {
+pub(crate) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_string(value) {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
         Err(error) => failure("the answer could not be written as JSON", &error),
     }
 }
 
-fn failure(what: &str, error: &dyn std::error::Error) -> Response {
+pub(crate) fn failure(what: &str, error: &dyn std::error::Error) -> Response {
     tracing::error!(%error, "{what}; this is a defect, please report it");
     (StatusCode::INTERNAL_SERVER_ERROR, format!("{what}: {error}\n")).into_response()
 }
@@ -96,8 +95,9 @@ mod tests {
         let observer = Arc::new(Mutex::new(Observer::new(source, results, Verdicts::default())));
         // The sampler is dropped: there is no stream in these tests.
         let (_, frames) = stream::channel(Arc::clone(&observer));
+        let archive = Archive::Live(Arc::clone(&observer));
         let hosts = Hosts::new("127.0.0.1:7070".parse().expect("an address"), &["glass.example".to_owned()]);
-        router(Shared { observer, frames, exposition }, hosts)
+        router(Shared { observer, frames, exposition, archive }, hosts)
     }
 
     async fn ask(method: &str, path: &str, host: Option<&str>) -> (StatusCode, header::HeaderMap, String) {

@@ -48,6 +48,22 @@ impl Shown {
         }
     }
 
+    /// Whether it is the same verdict at the same place.
+    pub(crate) fn is_of(&self, finding: &Finding) -> bool {
+        let place = &finding.place;
+        (self.verdict, &self.class, &self.shard) == (finding.verdict, &place.class, &place.shard)
+    }
+
+    /// When it began, and when it was over.
+    pub(crate) fn span(&self) -> (u64, Option<u64>) {
+        (self.since, self.until)
+    }
+
+    /// It is over since then.
+    pub(crate) fn end(&mut self, until: u64) {
+        self.until = Some(until);
+    }
+
     pub(crate) fn past(past: &Past, epoch: Epoch) -> Shown {
         Shown { until: Some(epoch.at(past.until).unix_ms), ..Shown::active(&past.finding, epoch) }
     }

@@ -16,11 +16,15 @@ use crate::error::ServeError;
 use crate::exposition::Exposition;
 use crate::listener::Bounded;
 use crate::observer::Observer;
+use crate::past::routes::{Archive, Playing};
+use crate::recording::RecordingError;
+use crate::replay::Last;
 use crate::results::Results;
 use crate::routes::{Shared, router};
 use crate::security::Hosts;
 use crate::source::SharedSource;
 use crate::stream;
+use crate::tape::Tape;
 use crate::verdicts::Verdicts;
 
 /// How long a connection may go on after the shutdown.
@@ -46,6 +50,8 @@ pub struct Sidecar {
     hosts: Hosts,
     source: SharedSource,
     results: Results,
+    /// What is shown in place of processes.
+    tape: Option<(Arc<Tape>, Playing)>,
     verdicts: Verdicts,
 }
 
@@ -65,8 +71,20 @@ impl Sidecar {
             hosts: Hosts::new(address, &config.allowed_hosts),
             source: SharedSource::new(Discovery::new(config.directory, config.keep_dead)),
             results: Results::default(),
+            tape: None,
             verdicts: Verdicts::default(),
         })
+    }
+
+    /// Shows a recording in place of processes: the page opens at its beginning and plays it, so many times as fast as it went.
+    /// The stream and `/metrics` say what its last moment says.
+    ///
+    /// # Errors
+    /// If that last moment cannot be read.
+    pub fn replay(mut self, tape: Arc<Tape>, name: String, speed: f64) -> Result<Sidecar, RecordingError> {
+        self.source = SharedSource::new(Last::of(&tape)?);
+        self.tape = Some((tape, Playing { name, speed }));
+        Ok(self)
     }
 
     /// Where it listens, with the port that was found.
@@ -93,7 +111,11 @@ impl Sidecar {
         let exposition = Exposition::new(self.source.clone(), self.verdicts.clone())?;
         let observer = Arc::new(Mutex::new(Observer::new(self.source, self.results, self.verdicts)));
         let (sampler, frames) = stream::channel(Arc::clone(&observer));
-        let router = router(Shared { observer, frames, exposition }, self.hosts);
+        let archive = match self.tape {
+            Some((tape, playing)) => Archive::Tape(tape, playing),
+            None => Archive::Live(Arc::clone(&observer)),
+        };
+        let router = router(Shared { observer, frames, exposition, archive }, self.hosts);
 
         let (close, closed) = watch::channel(());
         let end = |mut closed: watch::Receiver<()>| async move {

@@ -1,0 +1,62 @@
+//! When which verdict was on in which process, so that a frame of the past has the verdicts of then.
+//!
+//! Invariant: at most [`MARKS`]; the oldest goes first.
+
+use std::collections::VecDeque;
+
+use serde::Serialize;
+use stormglass_telemetry::diagnosis::{Change, Finding};
+
+use crate::frame::{Epoch, ProcessId};
+use crate::shown::Shown;
+
+/// Marks that are kept.
+const MARKS: usize = 256;
+
+/// A verdict in a process.
+#[derive(Clone, Debug, Serialize)]
+struct Mark {
+    process: ProcessId,
+    #[serde(flatten)]
+    verdict: Shown,
+}
+
+/// All of them, in the order in which they turned on.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Marks(VecDeque<Mark>);
+
+impl Marks {
+    pub(crate) fn enter(&mut self, process: ProcessId, change: &Change, epoch: Epoch) {
+        match change {
+            Change::Raised(finding) => {
+                if self.0.len() == MARKS {
+                    self.0.pop_front();
+                }
+                self.0.push_back(Mark { process, verdict: Shown::active(finding, epoch) });
+            }
+            Change::Cleared(past, _) => {
+                let until = epoch.at(past.until).unix_ms;
+                let is_it = |mark: &&mut Mark| mark.is_on(process, &past.finding);
+                if let Some(mark) = self.0.iter_mut().rev().find(is_it) {
+                    mark.verdict.end(until);
+                }
+            }
+        }
+    }
+
+    /// What was on in a process at a moment.
+    pub(crate) fn at(&self, process: ProcessId, unix_ms: u64) -> Vec<Shown> {
+        let was_on = |mark: &&Mark| {
+            let (since, until) = mark.verdict.span();
+            mark.process == process && since <= unix_ms && until.is_none_or(|until| unix_ms < until)
+        };
+        self.0.iter().filter(was_on).map(|mark| mark.verdict.clone()).collect()
+    }
+}
+
+impl Mark {
+    fn is_on(&self, process: ProcessId, finding: &Finding) -> bool {
+        self.process == process && self.verdict.span().1.is_none() && self.verdict.is_of(finding)
+    }
+}
