@@ -17,9 +17,9 @@ use stormglass_bench::{Request, Shape, Wishes};
 
 use crate::check::{self, CheckArgs};
 use crate::compare::{CompareArgs, MeasureMallocArgs};
-use crate::top::{self, TopArgs};
 use crate::record::RecordArgs;
 use crate::replay::ReplayArgs;
+use crate::top::{self, TopArgs};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -108,9 +108,7 @@ async fn run(mut recorder: Recorder<File>, args: &RecordArgs) -> Result<ExitCode
         }
     }
     let (moments, written, processes) = (recorder.moments(), recorder.written(), recorder.pids().len());
-    recorder
-        .finish()
-        .map_err(|error| (Some(written), Failure::failed(unwritten(&args.output, &error))))?;
+    recorder.finish().map_err(|error| (Some(written), Failure::failed(unwritten(&args.output, &error))))?;
     output::tell(&format!(
         "stormglass: {moments} moments of {} processes in {:.0} s: {}, {written} bytes; look at them with `stormglass replay`",
         processes,

@@ -39,7 +39,7 @@ pub(crate) struct ReplayArgs {
     json: bool,
 }
 
-fn speed(text: &str) -> Result<f64, String> {
+pub(crate) fn speed(text: &str) -> Result<f64, String> {
     let speed: f64 = text.parse().map_err(|_| "it takes a number, such as 4 or 0.5".to_owned())?;
     if (0.01..=1000.0).contains(&speed) { Ok(speed) } else { Err("it takes 0.01 to 1000".to_owned()) }
 }
@@ -145,7 +145,13 @@ fn si(value: f64) -> String {
         .iter()
         .find(|(size, _)| value >= *size)
         .map_or((value, ""), |&(size, letter)| (value / size, letter));
-    let places = if scaled >= 100.0 || scaled == 0.0 { 0 } else if scaled >= 10.0 { 1 } else { 2 };
+    let places = if scaled >= 100.0 || scaled == 0.0 {
+        0
+    } else if scaled >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{scaled:.places$}{letter}")
 }
 
@@ -155,7 +161,10 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!([0.0, 1.234, 56.78, 999.0, 1234.0, 3_456_789.0].map(si), ["0", "1.23", "56.8", "999", "1.23 k", "3.46 M"]);
+        assert_eq!(
+            [0.0, 1.234, 56.78, 999.0, 1234.0, 3_456_789.0].map(si),
+            ["0", "1.23", "56.8", "999", "1.23 k", "3.46 M"]
+        );
     }
 
     #[test]

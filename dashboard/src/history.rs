@@ -195,8 +195,8 @@ impl Line {
     fn thin(&mut self, spacing: u64, before: u64) {
         let mut kept = None;
         self.points.retain(|point| {
-            let keep =
-                point.unix_ms >= before || kept.is_none_or(|kept| point.unix_ms >= u64::saturating_add(kept, spacing));
+            let keep = point.unix_ms >= before
+                || kept.is_none_or(|kept| point.unix_ms >= u64::saturating_add(kept, spacing));
             if keep {
                 kept = Some(point.unix_ms);
             }
@@ -295,7 +295,11 @@ mod tests {
         let first = points(&all[0]);
         assert!(first.len() <= POINTS / PROCESSES && first.len() > 200, "{}", first.len());
         assert!(first[0] >= 999_000 - REACH && first.is_sorted(), "from {}", first[0]);
-        assert_eq!(first[first.len() - 60..], (940..1000).map(|s| s * 1000).collect::<Vec<_>>(), "a minute is whole");
+        assert_eq!(
+            first[first.len() - 60..],
+            (940..1000).map(|s| s * 1000).collect::<Vec<_>>(),
+            "a minute is whole"
+        );
         let total: usize = history.lines.values().map(|line| line.points.capacity()).sum();
         assert!(total <= POINTS + PROCESSES * 2 * STEP, "{total} points of {} bytes", size_of::<Point>());
     }

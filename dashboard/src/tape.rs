@@ -123,7 +123,12 @@ impl Tape {
             if if earlier.is_some() { !dead } else { dead || lived <= YOUTH } {
                 let spans = spans(earlier, snapshot);
                 let span = spans.recent.as_ref().unwrap_or(&spans.lifetime);
-                self.history.record(&snapshot.process, now, &span.measures(Select::ALL), &Memory::of(snapshot));
+                self.history.record(
+                    &snapshot.process,
+                    now,
+                    &span.measures(Select::ALL),
+                    &Memory::of(snapshot),
+                );
             }
             for change in seen.diagnosticians.entry(id).or_default().see(snapshot, &Around::default()) {
                 self.marks.enter(id, &change, epoch);

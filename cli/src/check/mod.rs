@@ -47,6 +47,8 @@ Examples:
                                                  any program under the allocator
   stormglass check --url 127.0.0.1:7070 --for 30s 'no verdict'
                                                  a sidecar that serves already, for half a minute
+  stormglass check --recording storm.sgrec 'retry_storm{class=\"8192\"}'
+                                                 a recording; this one must have the storm in it
   stormglass check --for 10s 'max(live_bytes) < 512MiB' 'lock_contended_ratio{strategy=\"mutex\"} < 20%'
                                                  this user's processes, as they run
   stormglass check --junit check.xml --json 'no verdict' -- bench --seconds 0.5
@@ -79,11 +81,14 @@ pub(crate) struct CheckArgs {
     /// Look at a sidecar, by its address [default: this user's processes]
     #[arg(long, value_name = "URL", conflicts_with = "command")]
     url: Option<String>,
+    /// Look at a recording, as `stormglass record` or the page has made it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "command"])]
+    recording: Option<PathBuf>,
     /// The token that the sidecar asks for
     #[arg(long, value_name = "TOKEN", requires = "url", env = "STORMGLASS_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// How long to look, such as 30s or 2m
-    #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = span, conflicts_with = "command")]
+    #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = span, conflicts_with_all = ["command", "recording"])]
     span: Duration,
     /// How long to wait until there is a process, or a sidecar, to look at
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = span)]
@@ -115,6 +120,9 @@ impl CheckArgs {
     fn source(&self) -> Box<dyn Source> {
         if !self.command.is_empty() {
             return Box::new(source::Command::new(self.command.clone()));
+        }
+        if let Some(file) = &self.recording {
+            return Box::new(source::Recording(file.clone()));
         }
         match &self.url {
             Some(url) => Box::new(source::Scrape::new(url, self.token.clone(), self.span, self.wait)),

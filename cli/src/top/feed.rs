@@ -2,11 +2,13 @@
 //!
 //! Invariant: a feed runs on a thread of its own, so that a sidecar that does not answer keeps no key waiting.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use stormglass_dashboard::Live;
+use stormglass_dashboard::{Live, Tape};
 use stormglass_telemetry::Directory;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -20,12 +22,26 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Something that has frames.
 pub(super) enum Feed {
     Segments { live: Box<Live>, directory: Directory },
+    Recording(Box<Live>),
     Sidecar { url: String, token: Option<String>, agent: ureq::Agent },
+}
+
+fn not_json(error: &serde_json::Error) -> String {
+    format!("a frame is no JSON: {error}; this is a bug")
 }
 
 impl Feed {
     pub(super) fn segments(directory: Directory) -> Feed {
         Feed::Segments { live: Box::new(Live::new(directory.clone())), directory }
+    }
+
+    /// A recording, from its beginning.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is none.
+    pub(super) fn recording(file: &Path, speed: f64) -> Result<Feed, Failure> {
+        let tape = Tape::open(file).map_err(|e| Failure::failed(format!("{}: {e}", file.display())))?;
+        Ok(Feed::Recording(Box::new(Live::replay(Arc::new(tape), speed))))
     }
 
     /// `url` is the sidecar's address, with or without `http://`.
@@ -44,8 +60,9 @@ impl Feed {
         match self {
             Feed::Segments { live, directory } => {
                 directory.scan().map_err(|e| e.to_string())?;
-                live.frame().map_err(|e| format!("a frame is no JSON: {e}; this is a bug"))
+                live.frame().map_err(|e| not_json(&e))
             }
+            Feed::Recording(live) => live.frame().map_err(|e| not_json(&e)),
             Feed::Sidecar { url, token, agent } => {
                 let mut request = agent.get(url.as_str());
                 if let Some(token) = token {

@@ -14,6 +14,7 @@ mod tests;
 mod view;
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   stormglass top                                 this user's processes, the worst first
   stormglass top --url 127.0.0.1:7070            those of a sidecar that serves already
+  stormglass top --recording storm.sgrec --speed 4
+                                                 what was recorded, four times as fast
   stormglass top --once                          print one picture and end
   stormglass top --once --json                   its figures
 
@@ -52,6 +55,12 @@ pub(crate) struct TopArgs {
     /// Look at a sidecar, by its address [default: this user's processes]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Play a recording, as `stormglass record` or the page has made it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "once"])]
+    recording: Option<PathBuf>,
+    /// How many times as fast as it went
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, requires = "recording", value_parser = crate::replay::speed)]
+    speed: f64,
     /// The token that the sidecar asks for
     #[arg(long, value_name = "TOKEN", requires = "url", env = "STORMGLASS_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -68,9 +77,10 @@ pub(crate) struct TopArgs {
 /// # Errors
 /// If there is no terminal to draw on, or nothing to be seen with --once.
 pub(crate) fn top(args: &TopArgs) -> Result<ExitCode, Failure> {
-    let feed = match &args.url {
-        Some(url) => Feed::sidecar(url, args.token.clone()),
-        None => Feed::segments(Directory::from_env()),
+    let feed = match (&args.url, &args.recording) {
+        (Some(url), _) => Feed::sidecar(url, args.token.clone()),
+        (None, Some(file)) => Feed::recording(file, args.speed)?,
+        (None, None) => Feed::segments(Directory::from_env()),
     };
     if args.once {
         return once(feed, args.json);
@@ -177,11 +187,13 @@ fn pressed(key: KeyEvent) -> Option<Key> {
 
 /// One picture, as text.
 fn once(mut feed: Feed, json: bool) -> Result<ExitCode, Failure> {
-    // Two looks a second apart: a rate takes two.
+    // Looks over more than a second: a rate takes two.
     let first = feed.frame().map_err(Failure::failed)?;
     let has_any = first["processes"].as_array().is_some_and(|all| !all.is_empty());
-    if has_any {
-        thread::sleep(Duration::from_secs(1));
+    // More in between: a verdict takes several.
+    for _ in 0..if has_any { 5 } else { 0 } {
+        thread::sleep(INTERVAL / 2);
+        feed.frame().map_err(Failure::failed)?;
     }
     if json {
         let frame = feed.frame().map_err(Failure::failed)?;

@@ -41,6 +41,21 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['~']).take(width).collect()
 }
 
+/// Words in lines of at most this width; a word that is longer is a line of its own.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +66,7 @@ mod tests {
         assert_eq!(all, ["0", "0.4", "12", "999", "1.0k", "410k", "1.2M", "100M"]);
         assert_eq!([0.0, 0.004, 0.5, 1.0].map(percent), ["0%", "0.4%", "50%", "100%"]);
         assert_eq!([12, 2048, 70 << 20, 3 << 30].map(bytes), ["12B", "2.0K", "70M", "3.0G"]);
+        assert_eq!(wrap("one two three four", 9), ["one two", "three", "four"]);
         assert_eq!((cut("stormglass", 5), cut("ab", 5)), ("stor~".to_owned(), "ab".to_owned()));
     }
 }

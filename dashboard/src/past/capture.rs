@@ -39,7 +39,13 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    pub(super) fn new(id: ProcessId, process: &Process, finding: &Finding, time: u64, tape: Arc<Tape>) -> Capture {
+    pub(super) fn new(
+        id: ProcessId,
+        process: &Process,
+        finding: &Finding,
+        time: u64,
+        tape: Arc<Tape>,
+    ) -> Capture {
         Capture {
             id: 0,
             process: id,

@@ -81,13 +81,15 @@ impl Past {
     /// The segment with the last moment that is no later than this one, from the finest row that goes back so far.
     pub(crate) fn clip(&self, unix_ms: u64) -> Option<Clip> {
         let reaches = |ring: &&Ring| ring.from().is_some_and(|from| from <= unix_ms);
-        let oldest = [&self.coarse, &self.fine].into_iter().filter(|r| r.from().is_some()).min_by_key(|r| r.from());
+        let oldest =
+            [&self.coarse, &self.fine].into_iter().filter(|r| r.from().is_some()).min_by_key(|r| r.from());
         [&self.fine, &self.coarse].into_iter().find(reaches).or(oldest)?.clip(unix_ms)
     }
 
     /// A span as a file: whole segments, so it begins a little early.
     pub(crate) fn recording(&self, from: u64, to: u64, created: u64) -> Vec<u8> {
-        let ring = if self.fine.from().is_some_and(|first| first <= from) { &self.fine } else { &self.coarse };
+        let ring =
+            if self.fine.from().is_some_and(|first| first <= from) { &self.fine } else { &self.coarse };
         let about = About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             created,
@@ -101,7 +103,14 @@ impl Past {
     }
 
     /// Takes in that a verdict has turned on or off. When it turns on, the minute before is kept.
-    pub(crate) fn note(&mut self, now: Now, epoch: Epoch, snapshots: &[Snapshot], id: ProcessId, change: &Change) {
+    pub(crate) fn note(
+        &mut self,
+        now: Now,
+        epoch: Epoch,
+        snapshots: &[Snapshot],
+        id: ProcessId,
+        change: &Change,
+    ) {
         self.marks.enter(id, change, epoch);
         if let Change::Raised(finding) = change {
             self.capture(now, snapshots, id, finding);

@@ -123,9 +123,9 @@ impl Archive {
         match (self, capture) {
             (Archive::Tape(tape, _), None) => Ok(Part::Tape(Arc::clone(tape))),
             (Archive::Live(observer), None) => Ok(Part::Live(observer)),
-            (Archive::Live(observer), Some(id)) => {
-                with(observer, |observer| observer.past.tape(id)).map(Part::Tape).ok_or_else(|| no_capture(id))
-            }
+            (Archive::Live(observer), Some(id)) => with(observer, |observer| observer.past.tape(id))
+                .map(Part::Tape)
+                .ok_or_else(|| no_capture(id)),
             (Archive::Tape(..), Some(id)) => Err(no_capture(id)),
         }
     }
@@ -133,7 +133,8 @@ impl Archive {
 
 async fn span(State(shared): State<Shared>, Query(span): Query<Span>) -> Response {
     if span.from > span.to {
-        return (StatusCode::BAD_REQUEST, "The span ends before it begins: `from` must not be above `to`.\n").into_response();
+        return (StatusCode::BAD_REQUEST, "The span ends before it begins: `from` must not be above `to`.\n")
+            .into_response();
     }
     let work = match shared.archive.part(span.capture) {
         Err(refusal) => return refusal,
@@ -184,7 +185,8 @@ async fn capture(State(shared): State<Shared>, Path(id): Path<u32>) -> Response 
 
 async fn recording(State(shared): State<Shared>, Query(span): Query<Span>) -> Response {
     let Archive::Live(observer) = &shared.archive else {
-        return (StatusCode::NOT_FOUND, "This is a recording already: it is the file that is being shown.\n").into_response();
+        return (StatusCode::NOT_FOUND, "This is a recording already: it is the file that is being shown.\n")
+            .into_response();
     };
     let name = format!("stormglass-{}.sgrec", span.to / 1000);
     let bytes = with(observer, |observer| observer.past.recording(span.from, span.to, span.to / 1000));

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use stormglass_telemetry::{Metric, Select};
 
 use super::*;
-use stormglass_telemetry::Op;
-use stormglass_telemetry::diagnosis::{Diagnostician, Around, Evidence, Place, RetryStorm, Verdict};
 use crate::recording::{Moment, Reader};
 use crate::synthetic::{self, SECOND};
+use stormglass_telemetry::Op;
+use stormglass_telemetry::diagnosis::{Around, Diagnostician, Evidence, Place, RetryStorm, Verdict};
 
 const START: u64 = 1_700_000_000_000;
 
@@ -27,16 +27,24 @@ fn grown(mut snapshot: Snapshot, second: u64, busy: usize) -> Snapshot {
     synthetic::add(&mut snapshot, Metric::RingHits, &[2], 0, 1000 * second);
     for i in 0..busy {
         // Values that no compression foresees.
-        let value = (second + 1) * (1 + (i as u64 * 2_654_435_761 ^ u64::from(pid) ^ (second * 40_503)) % 100_000);
+        let value =
+            (second + 1) * (1 + (i as u64 * 2_654_435_761 ^ u64::from(pid) ^ (second * 40_503)) % 100_000);
         snapshot.counts.values[500 + i] = value;
     }
     snapshot
 }
 
 fn finding(verdict: Verdict) -> Finding {
-    let storm = RetryStorm { failures_per_second: 1e6, failed_share: 0.5, failures_per_batch: None, remote: false };
+    let storm =
+        RetryStorm { failures_per_second: 1e6, failed_share: 0.5, failures_per_batch: None, remote: false };
     let place = Place { class: Some("8192".to_owned()), shard: Some("3".to_owned()) };
-    Finding { verdict, place, since: now(0).monotonic, evidence: Evidence::RetryStorm(storm), injected: false }
+    Finding {
+        verdict,
+        place,
+        since: now(0).monotonic,
+        evidence: Evidence::RetryStorm(storm),
+        injected: false,
+    }
 }
 
 fn hits(moment: &Moment) -> Vec<Option<u64>> {
@@ -126,7 +134,10 @@ fn a_capture_is_the_minute_before_of_one_process() {
     let storm = finding(Verdict::RetryStorm);
     let number = past.capture(now(200), &snapshots, id, &storm).expect("the first");
     assert!(past.capture(now(210), &snapshots, id, &storm).is_none(), "once a minute");
-    assert!(past.capture(now(210), &both(210), id, &finding(Verdict::LockConvoy)).is_some(), "something else");
+    assert!(
+        past.capture(now(210), &both(210), id, &finding(Verdict::LockConvoy)).is_some(),
+        "something else"
+    );
     let tape = past.tape(number).expect("it is kept");
     assert_eq!(tape.reach(), (now(140).unix_ms, now(200).unix_ms));
     let file = tape.file().expect("in memory");
@@ -176,7 +187,8 @@ fn a_verdict_leaves_a_mark_and_a_capture_and_a_recording_finds_it_again() {
     for second in [25, 45, 90] {
         assert_eq!(of(tape.marks(), second), of(past.marks(), second), "second {second}");
     }
-    let frame = serde_json::to_value(tape.frame(now(44).unix_ms, now(45).unix_ms).expect("a frame")).expect("JSON");
+    let frame =
+        serde_json::to_value(tape.frame(now(44).unix_ms, now(45).unix_ms).expect("a frame")).expect("JSON");
     assert_eq!(frame["processes"][0]["verdicts"][0]["class"], "8192");
 }
 

@@ -88,7 +88,9 @@ impl Decoder {
         for _ in 0..input.below(limits::SCHEMAS + 1 - self.schemas.len(), "there are too many schemas")? {
             self.schemas.push(Arc::new(schema(input)?));
         }
-        for _ in 0..input.below(limits::PROCESSES + 1 - self.processes.len(), "there are too many processes")? {
+        for _ in
+            0..input.below(limits::PROCESSES + 1 - self.processes.len(), "there are too many processes")?
+        {
             self.newcomer(input)?;
         }
         self.left_out = input.number()?;
@@ -161,7 +163,8 @@ fn inflate(inflate: &mut Decompress, input: &[u8], out: &mut Vec<u8>) -> Result<
         let done = (inflate.total_in() - before) as usize;
         out.reserve((4 * (input.len() - done)).clamp(256, 64 << 10));
         let (had, length) = (done, out.len());
-        let status = inflate.decompress_vec(&input[done..], out, FlushDecompress::Sync).map_err(|_| BROKEN)?;
+        let status =
+            inflate.decompress_vec(&input[done..], out, FlushDecompress::Sync).map_err(|_| BROKEN)?;
         let done = (inflate.total_in() - before) as usize;
         if out.len() > limits::INFLATED {
             return Err("it inflates to more than any record may be");

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use flate2::{Compress, Compression, FlushCompress};
 use stormglass_telemetry::{Liveness, Schema, Snapshot};
 
+use super::limits;
 use super::record::{self, Kind};
 use super::schema::{fits, put_process, put_schema};
 use super::wire::{put, put_signed};
-use super::limits;
 use crate::frame::{Now, ProcessId};
 
 /// Moments of a segment: a key is some tens of times as long as a step, and whoever looks for a moment reads half a segment.
@@ -176,7 +176,8 @@ impl Encoder {
         known.heartbeat = snapshot.heartbeat;
         // A segment's schema does not change, but nobody is to panic if one should.
         let changed = |known: &Known| -> u64 {
-            known.values.iter().zip(&snapshot.counts.values).filter(|(then, value)| then != value).count() as u64
+            known.values.iter().zip(&snapshot.counts.values).filter(|(then, value)| then != value).count()
+                as u64
         };
         put(out, changed(known));
         let mut next = 0;

@@ -39,7 +39,10 @@ impl<R: Read> Reader<R> {
                 About::decode(payload).map_err(|what| RecordingError::Malformed { at, what })?
             }
             Some((_, at, _)) => {
-                return Err(RecordingError::Malformed { at, what: "the first record does not say what this is" });
+                return Err(RecordingError::Malformed {
+                    at,
+                    what: "the first record does not say what this is",
+                });
             }
         };
         Ok(Reader { records, about, decoder: Decoder::default(), end: None })
@@ -67,9 +70,7 @@ impl<R: Read> Reader<R> {
                 return Err(RecordingError::Malformed { at, what: "it says a second time what this is" });
             }
             Some((kind, at, payload)) => {
-                self.decoder
-                    .apply(kind, payload)
-                    .map_err(|what| RecordingError::Malformed { at, what })?;
+                self.decoder.apply(kind, payload).map_err(|what| RecordingError::Malformed { at, what })?;
                 return Ok(Some((kind, at)));
             }
         }

@@ -121,7 +121,10 @@ impl<R: Read> Records<R> {
         }
         let length = self.buffer.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes)) as usize;
         if length > limits::RECORD {
-            return Err(RecordingError::Malformed { at, what: "it says that it is longer than any record may be" });
+            return Err(RecordingError::Malformed {
+                at,
+                what: "it says that it is longer than any record may be",
+            });
         }
         if !self.fill(length + 4)? {
             return Ok(None);

@@ -107,7 +107,9 @@ pub(crate) fn schema(input: &mut Input<'_>) -> Result<Schema, Malformed> {
         families.push(family);
     }
     let unique = |names: Vec<&String>| names.iter().collect::<BTreeSet<_>>().len() == names.len();
-    if !unique(labels.iter().map(|l| &l.name).collect()) || !unique(families.iter().map(|f| &f.name).collect()) {
+    if !unique(labels.iter().map(|l| &l.name).collect())
+        || !unique(families.iter().map(|f| &f.name).collect())
+    {
         return Err("a name is said twice");
     }
     Ok(Schema::new(labels, families))

@@ -54,7 +54,12 @@ fn moments(steps: &[Vec<Change>]) -> Vec<Moment> {
         if i > 6 {
             snapshots.remove(0);
         }
-        moments.push(Moment { unix_ms: 1_700_000_000_000 + i as u64 * 1000, monotonic, snapshots, left_out: i as u64 });
+        moments.push(Moment {
+            unix_ms: 1_700_000_000_000 + i as u64 * 1000,
+            monotonic,
+            snapshots,
+            left_out: i as u64,
+        });
     }
     moments
 }

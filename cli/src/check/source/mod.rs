@@ -4,12 +4,14 @@
 
 mod command;
 mod exposition;
+mod recording;
 mod scrape;
 mod segments;
 
 use super::evidence::Evidence;
 
 pub(crate) use command::{BENCH, Command};
+pub(crate) use recording::Recording;
 pub(crate) use scrape::Scrape;
 pub(crate) use segments::Segments;
 

@@ -54,19 +54,19 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>) {
         return;
     }
     if width < GRID.0 || height < GRID.1 {
-        let verdicts = verdicts::wanted(state).min(body.height / 3);
+        let verdicts = verdicts::wanted(state, width, look).min(body.height / 2);
         let [processes, verdict] = rows(body, [body.height - verdicts, verdicts]);
         processes::draw(state, look, frame, processes);
         verdicts::draw(state, look, frame, verdict);
         return;
     }
-    let verdicts = verdicts::wanted(state).min(body.height / 5);
+    let verdicts = verdicts::wanted(state, width, look).min(body.height / 5);
     // A table as long as it needs to be, with an empty line; what it leaves the grid gets, as far as it has rows for it.
     let table = (state.view.processes.len() as u16).saturating_add(2);
     let table = table.min(body.height - verdicts - GRID_ROWS).max(4);
     let middle = (body.height - verdicts - table).min(grid::wanted(state).max(GRID_ROWS));
     let table = table.max((body.height - verdicts - middle).min(state.view.processes.len() as u16 + 2));
-    let [processes, middle, hottest, verdict] = rows(body, [table, middle - 1, 1, verdicts]);
+    let [processes, middle, hottest, verdict] = rows(body, [table, middle - 1, 1, body.height]);
     processes::draw(state, look, frame, processes);
     put(frame, hottest, 0, grid::sentence(state, look));
     verdicts::draw(state, look, frame, verdict);

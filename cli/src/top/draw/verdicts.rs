@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use super::put;
 use crate::top::heat::{HOT, Measure, hottest};
 use crate::top::look::Look;
-use crate::top::short::cut;
+use crate::top::short::wrap;
 use crate::top::state::State;
 use crate::top::view::{Process, Verdict};
 
@@ -23,37 +23,48 @@ fn all(state: &State) -> Vec<(&Process, &Verdict)> {
     first
 }
 
-/// Rows for all of them: what is said, and what to try.
-pub(super) fn wanted(state: &State) -> u16 {
-    (all(state).len() as u16).saturating_mul(2).max(1)
+/// One verdict: its name and numbers, then what to try.
+fn lines(process: &Process, verdict: &Verdict, width: usize, look: Look) -> Vec<Line<'static>> {
+    let place = [("class", &verdict.class), ("shard", &verdict.shard)]
+        .into_iter()
+        .filter_map(|(label, value)| Some(format!(" {label} {}", value.as_ref()?)))
+        .collect::<String>();
+    let head = format!("! {}{place}", verdict.verdict);
+    let text = format!("{head} {} {}: {}", process.command, process.pid, verdict.evidence);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for line in wrap(&text, width) {
+        lines.push(match line.strip_prefix(head.as_str()).filter(|_| lines.is_empty()) {
+            Some(rest) => {
+                Line::from(vec![Span::styled(head.clone(), look.alarm()), Span::raw(rest.to_owned())])
+            }
+            None => Line::from(line),
+        });
+    }
+    let advice = wrap(&verdict.advice, width.saturating_sub(2));
+    lines.extend(advice.into_iter().map(|line| Line::styled(format!("  {line}"), look.dim())));
+    lines
+}
+
+fn all_lines(state: &State, width: u16, look: Look) -> Vec<Line<'static>> {
+    let all = all(state);
+    if all.is_empty() {
+        let mut alive = state.view.processes.iter().filter(|process| process.live);
+        let hot = alive
+            .any(|process| hottest(process, Measure::Trouble).is_some_and(|(_, _, heat)| heat.level >= HOT));
+        return vec![Line::styled(if hot { "no verdict yet" } else { "no verdict" }, look.dim())];
+    }
+    all.into_iter().flat_map(|(process, verdict)| lines(process, verdict, usize::from(width), look)).collect()
+}
+
+/// Rows for all of them.
+pub(super) fn wanted(state: &State, width: u16, look: Look) -> u16 {
+    u16::try_from(all_lines(state, width, look).len()).unwrap_or(u16::MAX)
 }
 
 pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect) {
-    let verdicts = all(state);
-    let width = usize::from(area.width);
-    if verdicts.is_empty() {
-        let hot =
-            state.view.processes.iter().filter(|process| process.live).any(|process| {
-                hottest(process, Measure::Trouble).is_some_and(|(_, _, heat)| heat.level >= HOT)
-            });
-        let text = if hot { "no verdict yet" } else { "no verdict" };
-        put(frame, area, 0, Line::styled(text, look.dim()));
-        return;
-    }
-    let rows = usize::from(area.height);
-    let shown = (rows / 2).max(1).min(verdicts.len());
-    for (at, (process, verdict)) in verdicts.iter().take(shown).enumerate() {
-        let row = (at * 2) as u16;
-        let place = [("class", &verdict.class), ("shard", &verdict.shard)]
-            .into_iter()
-            .filter_map(|(label, value)| Some(format!(" {label} {}", value.as_ref()?)))
-            .collect::<String>();
-        let head = format!("! {}{place}", verdict.verdict);
-        let more = verdicts.len() - shown;
-        let more = if at + 1 == shown && more > 0 { format!(" (+{more})") } else { String::new() };
-        let rest = format!(" {} {}: {}{more}", process.command, process.pid, verdict.evidence);
-        let rest = cut(&rest, width.saturating_sub(head.chars().count()));
-        put(frame, area, row, Line::from(vec![Span::styled(head, look.alarm()), Span::raw(rest)]));
-        put(frame, area, row + 1, Line::styled(cut(&format!("  {}", verdict.advice), width), look.dim()));
+    for (row, line) in
+        all_lines(state, area.width, look).into_iter().enumerate().take(usize::from(area.height))
+    {
+        put(frame, area, row as u16, line);
     }
 }
