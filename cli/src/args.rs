@@ -17,6 +17,7 @@ use stormglass_bench::{Request, Shape, Wishes};
 
 use crate::check::{self, CheckArgs};
 use crate::compare::{CompareArgs, MeasureMallocArgs};
+use crate::doctor::{self, DoctorArgs};
 use crate::record::RecordArgs;
 use crate::replay::ReplayArgs;
 use crate::top::{self, TopArgs};
@@ -115,6 +116,9 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Serve the page and /metrics for this user's processes
     Serve(ServeArgs),
+    /// Say what works on this machine, and how to mend the rest
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(DoctorArgs),
     /// Run a program under the allocator, with its page beside it and a summary at its end
     Run(RunArgs),
     /// Record what processes do into a file, to be looked at later or elsewhere

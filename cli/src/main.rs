@@ -8,6 +8,7 @@ mod bench;
 mod benchmark;
 mod check;
 mod compare;
+mod doctor;
 mod failure;
 mod folder;
 mod interrupt;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Check(check)) => check::check(&check),
         Some(Command::Top(top)) => top::top(&top),
+        Some(Command::Doctor(args)) => doctor::doctor(&args),
         Some(Command::Serve(serve)) => serve::serve(&serve),
         Some(Command::Record(record)) => record::record(&record),
         Some(Command::Replay(replay)) => replay::replay(&replay),

@@ -64,6 +64,14 @@ fn command(args: &RunArgs, library: &std::path::Path, directory: &Directory) -> 
     command
 }
 
+/// The library that programs are run under.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn library() -> Result<std::path::PathBuf, Failure> {
+    library::find()
+}
+
 /// A program under the library that is found, with its segments in a directory.
 ///
 /// # Errors
