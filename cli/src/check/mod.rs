@@ -10,6 +10,8 @@ mod expression;
 mod list;
 mod output;
 mod source;
+#[cfg(test)]
+mod tests;
 mod verdicts;
 
 use std::ffi::OsString;

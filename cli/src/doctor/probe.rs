@@ -96,7 +96,11 @@ fn preload() -> Result<(), Failure> {
         let said = String::from_utf8_lossy(&output.stderr);
         // The loader goes on without a library that it cannot load, and says so.
         if !output.status.success() || said.contains("cannot be preloaded") {
-            return Err(Failure::failed(format!("{name} under the library: {}, {}", output.status, said.trim())));
+            return Err(Failure::failed(format!(
+                "{name} under the library: {}, {}",
+                output.status,
+                said.trim()
+            )));
         }
     }
     let segments = place.directory().scan().unwrap_or_default();

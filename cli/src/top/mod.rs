@@ -181,7 +181,7 @@ fn pressed(key: KeyEvent) -> Option<Key> {
         KeyCode::Char('?' | 'h') => Key::Help,
         KeyCode::Esc => Key::Escape,
         KeyCode::Char('q' | 'Q') => Key::Quit,
-        _ => return None,
+        _ => Key::Other,
     })
 }
 

@@ -38,6 +38,8 @@ pub(super) enum Key {
     /// Out of the help, or back to the selection that follows the worst.
     Escape,
     Quit,
+    /// Any other key: it only leaves the help.
+    Other,
 }
 
 /// The order of the processes.
@@ -218,6 +220,7 @@ impl State {
             Key::Help => self.help = true,
             Key::Escape => self.chosen = None,
             Key::Quit => self.done = true,
+            Key::Other => {}
         }
     }
 

@@ -305,3 +305,75 @@ fn uncumulate(counts: &mut Counts) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use stormglass_telemetry::Select;
+
+    use super::*;
+
+    /// What the sidecar writes; its own tests hold it to this file.
+    const PAGE: &str = include_str!("../../../../dashboard/tests/golden/metrics.txt");
+
+    fn seen() -> Vec<Sight> {
+        let scraped = parse(PAGE).expect("a page of metrics");
+        sights(&[(7, scraped)]).pop().expect("one scrape").1
+    }
+
+    #[test]
+    fn the_sidecars_page_is_read_back_to_its_counts() {
+        let all = seen();
+        assert!(all.len() >= 3);
+        let storm = all
+            .iter()
+            .find(|sight| sight.snapshot.process.strategy == "lockfree-single")
+            .expect("it is there");
+        let counts = &storm.snapshot.counts;
+        assert_eq!(counts.sum(Metric::CasFailures, Select::ALL), Some(260));
+        assert_eq!(counts.sum(Metric::CasAttempts, Select::ALL), Some(320));
+        let retries = counts.histogram(Metric::CasRetries, Select::ALL).expect("it is there");
+        assert_eq!((retries.buckets[0], retries.buckets[4], retries.count(), retries.sum), (10, 7, 18, 2100));
+        assert_eq!(counts.schema.label_values(Label::Shard), ["5"]);
+        assert_eq!(counts.sum(Metric::LargeFrees, Select::ALL), None, "a mid pool has none");
+        let odd = all.iter().find(|sight| sight.snapshot.process.command.contains('"')).expect("it is there");
+        assert_eq!(odd.snapshot.process.command, "say \"hi\"\\");
+    }
+
+    #[test]
+    fn what_is_no_page_is_refused_with_its_line() {
+        assert_eq!(parse("a 1\n<html>\n").err().as_deref(), Some("line 2 is no series"));
+        assert!(parse("").expect("nothing is a page").is_empty());
+    }
+
+    #[test]
+    fn a_verdict_that_the_sidecar_raised_is_heard() {
+        let page = "stormglass_threads{command=\"x\"} 2\nstormglass_verdict_active{command=\"x\",class=\"8192\",shard=\"3\",verdict=\"retry_storm\"} 1\n";
+        let all = sights(&[(7, parse(page).expect("a page"))]).pop().expect("one").1;
+        assert_eq!(all[0].raised.len(), 1);
+        assert_eq!(
+            (all[0].raised[0].class.as_deref(), all[0].raised[0].shard.as_deref()),
+            (Some("8192"), Some("3"))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_page_has_an_answer(
+            lines in prop::collection::vec(
+                prop_oneof![
+                    any::<String>(),
+                    Just("stormglass_cas_retries_bucket{command=\"x\",class=\"1\",shard=\"0\",le=\"4\"} 1e300".to_owned()),
+                    Just("stormglass_ring_hits_total{command=\"x\",class=\"-1\"} NaN".to_owned()),
+                    "stormglass_refills_total\\{command=\"x\",class=\"[0-9]{1,3}\",shard=\"[0-9]{1,2}\"\\} [0-9]{1,9}",
+                ],
+                0..12,
+            )
+        ) {
+            if let Ok(scraped) = parse(&lines.join("\n")) {
+                let all = sights(&[(1, scraped)]);
+                prop_assert_eq!(all.len(), 1);
+            }
+        }
+    }
+}
