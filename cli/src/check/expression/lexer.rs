@@ -148,7 +148,9 @@ fn number(text: &str, at: usize) -> Result<(Token, usize), Mistake> {
         })?);
         length += 2;
     }
-    Ok((Token::Number(value * scale, dimension), length))
+    // Dividing by a whole number rounds once: 95% is 0.95.
+    let value = if scale < 1.0 { value / (1.0 / scale).round() } else { value * scale };
+    Ok((Token::Number(value, dimension), length))
 }
 
 /// Length of an exponent such as `e-6`; 0 if this is none.

@@ -144,11 +144,14 @@ pub(super) fn unknown(name: &str) -> String {
     let all = listed();
     let short = name.strip_prefix(PREFIX).unwrap_or(name);
     let mut names: Vec<&str> = all.iter().map(|listed| listed.name.as_str()).collect();
-    for verdict in verdicts::names() {
-        names.push(verdict);
-    }
+    // Not chained: they live longer than the others, and a chain would want all to.
+    names.extend_from_slice(&verdicts::names().collect::<Vec<_>>());
     let known = names.iter().copied();
-    if Metric::ALL.iter().any(|metric| metric.descriptor().name.strip_prefix(PREFIX) == Some(short)) {
+    let of_sidecar = |metric: &Metric| {
+        let full = metric.descriptor().name.strip_prefix(PREFIX).unwrap_or_default();
+        full == short || full.strip_suffix("_total") == Some(short)
+    };
+    if Metric::ALL.iter().any(of_sidecar) {
         return format!("`{name}` is about the sidecar, not about a process: nothing can be asserted of it");
     }
     let what = format!("there is no figure, metric or verdict `{name}`");
