@@ -20,6 +20,7 @@ use crate::compare::{CompareArgs, MeasureMallocArgs};
 use crate::doctor::{self, DoctorArgs};
 use crate::record::RecordArgs;
 use crate::replay::ReplayArgs;
+use crate::shell::{self, CompletionsArgs, ManArgs};
 use crate::top::{self, TopArgs};
 
 const EXAMPLES: &str = "\
@@ -125,6 +126,12 @@ pub(crate) enum Command {
     Record(RecordArgs),
     /// Show a recording: the same page as live, with a time to move about in
     Replay(ReplayArgs),
+    /// Print completions for a shell
+    #[command(after_help = shell::COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Write man pages, one a command
+    #[command(after_help = shell::MAN_EXAMPLES)]
+    Man(ManArgs),
     /// One measurement in this process, as a line of JSON
     #[command(hide = true)]
     Measure(MeasureArgs),

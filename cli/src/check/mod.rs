@@ -28,6 +28,7 @@ use stormglass_telemetry::Directory;
 use crate::args::{Args, span};
 use crate::failure::Failure;
 use crate::output as screen;
+use crate::sidecar::SidecarArgs;
 use evidence::{Evidence, Since};
 use expression::Assertion;
 use output::Checked;
@@ -80,15 +81,11 @@ pub(crate) struct CheckArgs {
     /// What must hold, an assertion an argument
     #[arg(value_name = "ASSERTION", required_unless_present = "list")]
     assertions: Vec<String>,
-    /// Look at a sidecar, by its address [default: this user's processes]
-    #[arg(long, value_name = "URL", conflicts_with = "command")]
-    url: Option<String>,
+    #[command(flatten)]
+    sidecar: SidecarArgs,
     /// Look at a recording, as `stormglass record` or the page has made it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "command"])]
     recording: Option<PathBuf>,
-    /// The token that the sidecar asks for
-    #[arg(long, value_name = "TOKEN", requires = "url", env = "STORMGLASS_TOKEN", hide_env_values = true)]
-    token: Option<String>,
     /// How long to look, such as 30s or 2m
     #[arg(long = "for", value_name = "TIME", default_value = "5s", value_parser = span, conflicts_with_all = ["command", "recording"])]
     span: Duration,
@@ -114,26 +111,23 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     github: bool,
     /// Run this and look at its processes: `bench` and its options, or a program under the allocator
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "url")]
     command: Vec<OsString>,
 }
 
 impl CheckArgs {
-    fn source(&self) -> Box<dyn Source> {
+    fn source(&self) -> Result<Box<dyn Source>, Failure> {
         if !self.command.is_empty() {
-            return Box::new(source::Command::new(self.command.clone()));
+            return Ok(Box::new(source::Command::new(self.command.clone())));
         }
         if let Some(file) = &self.recording {
-            return Box::new(source::Recording(file.clone()));
+            return Ok(Box::new(source::Recording(file.clone())));
         }
-        match &self.url {
-            Some(url) => Box::new(source::Scrape::new(url, self.token.clone(), self.span, self.wait)),
-            None => Box::new(source::Segments {
-                directory: Directory::from_env(),
-                span: self.span,
-                wait: self.wait,
-            }),
-        }
+        let (span, wait) = (self.span, self.wait);
+        Ok(match self.sidecar.sidecar()? {
+            Some(sidecar) => Box::new(source::Scrape { sidecar, span, wait }),
+            None => Box::new(source::Segments { directory: Directory::from_env(), span, wait }),
+        })
     }
 }
 
@@ -158,7 +152,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         // Before anything runs: who wants the file should not wait for nothing.
         write(path, "")?;
     }
-    let source = args.source();
+    let source = args.source()?;
     let name = source.name();
     let since = if args.lifetime { Since::Birth } else { Since::FirstLook };
     let started = Instant::now();

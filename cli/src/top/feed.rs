@@ -15,15 +15,13 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::state::Event;
 use super::view::View;
 use crate::failure::Failure;
-
-/// How long a sidecar may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::sidecar::Sidecar;
 
 /// Something that has frames.
 pub(super) enum Feed {
     Segments { live: Box<Live>, directory: Directory },
     Recording(Box<Live>),
-    Sidecar { url: String, token: Option<String>, agent: ureq::Agent },
+    Sidecar(Sidecar),
 }
 
 fn not_json(error: &serde_json::Error) -> String {
@@ -44,14 +42,6 @@ impl Feed {
         Ok(Feed::Recording(Box::new(Live::replay(Arc::new(tape), speed))))
     }
 
-    /// `url` is the sidecar's address, with or without `http://`.
-    pub(super) fn sidecar(url: &str, token: Option<String>) -> Feed {
-        let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let url = format!("{}/api/snapshot", url.trim_end_matches('/'));
-        let agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().new_agent();
-        Feed::Sidecar { url, token, agent }
-    }
-
     /// The frame of this moment.
     ///
     /// # Errors
@@ -63,16 +53,9 @@ impl Feed {
                 live.frame().map_err(|e| not_json(&e))
             }
             Feed::Recording(live) => live.frame().map_err(|e| not_json(&e)),
-            Feed::Sidecar { url, token, agent } => {
-                let mut request = agent.get(url.as_str());
-                if let Some(token) = token {
-                    request = request.header("authorization", format!("Bearer {token}"));
-                }
-                let text = request
-                    .call()
-                    .and_then(|mut answer| answer.body_mut().read_to_string())
-                    .map_err(|e| format!("{url} does not answer: {e}"))?;
-                serde_json::from_str(&text).map_err(|e| format!("{url} sends no frame: {e}"))
+            Feed::Sidecar(sidecar) => {
+                let text = sidecar.get("/api/snapshot", "application/json")?;
+                serde_json::from_str(&text).map_err(|e| format!("{} sends no frame: {e}", sidecar.name()))
             }
         }
     }

@@ -30,6 +30,7 @@ use tokio::sync::mpsc;
 use crate::failure::Failure;
 use crate::interrupt::{EXIT_CODE, Interrupt, runtime};
 use crate::output;
+use crate::sidecar::SidecarArgs;
 use feed::Feed;
 use look::Look;
 use state::{Event, Key, State, next};
@@ -52,18 +53,14 @@ Keys: q quit, ? help, s sort, m what the grid shows, f freeze, up and down choos
 
 #[derive(Debug, Group)]
 pub(crate) struct TopArgs {
-    /// Look at a sidecar, by its address [default: this user's processes]
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    sidecar: SidecarArgs,
     /// Play a recording, as `stormglass record` or the page has made it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "once"])]
     recording: Option<PathBuf>,
     /// How many times as fast as it went
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, requires = "recording", value_parser = crate::replay::speed)]
     speed: f64,
-    /// The token that the sidecar asks for
-    #[arg(long, value_name = "TOKEN", requires = "url", env = "STORMGLASS_TOKEN", hide_env_values = true)]
-    token: Option<String>,
     /// Look for a second, print one picture, and end
     #[arg(long)]
     once: bool,
@@ -77,8 +74,8 @@ pub(crate) struct TopArgs {
 /// # Errors
 /// If there is no terminal to draw on, or nothing to be seen with --once.
 pub(crate) fn top(args: &TopArgs) -> Result<ExitCode, Failure> {
-    let feed = match (&args.url, &args.recording) {
-        (Some(url), _) => Feed::sidecar(url, args.token.clone()),
+    let feed = match (args.sidecar.sidecar()?, &args.recording) {
+        (Some(sidecar), _) => Feed::Sidecar(sidecar),
         (None, Some(file)) => Feed::recording(file, args.speed)?,
         (None, None) => Feed::segments(Directory::from_env()),
     };

@@ -10,52 +10,26 @@ use stormglass_telemetry::clock;
 
 use super::{Source, exposition};
 use crate::check::evidence::Evidence;
+use crate::sidecar::Sidecar;
 
 /// Time between two scrapes.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How long one may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// More than any sidecar says: one that says more is none.
-const LARGEST: u64 = 256 << 20;
+/// The format that is asked for.
+const ACCEPT: &str = "text/plain;version=0.0.4";
 
 /// A sidecar, for a time.
 pub(crate) struct Scrape {
-    url: String,
-    token: Option<String>,
-    span: Duration,
-    wait: Duration,
-    agent: ureq::Agent,
+    pub(crate) sidecar: Sidecar,
+    pub(crate) span: Duration,
+    /// How long there may be no answer, or no process, at first.
+    pub(crate) wait: Duration,
 }
 
 impl Scrape {
-    /// `url` is the sidecar's address, with or without `http://` and `/metrics`.
-    pub(crate) fn new(url: &str, token: Option<String>, span: Duration, wait: Duration) -> Scrape {
-        let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let url =
-            if url.ends_with("/metrics") { url } else { format!("{}/metrics", url.trim_end_matches('/')) };
-        let agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().new_agent();
-        Scrape { url, token, span, wait, agent }
-    }
-
     fn scrape(&self) -> Result<exposition::Scraped, String> {
-        let mut request = self.agent.get(&self.url).header("accept", "text/plain;version=0.0.4");
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let broken = |e: ureq::Error| match e {
-            ureq::Error::StatusCode(401 | 403) => {
-                format!(
-                    "{} refuses this request: name its token with --token, or its host with --allow-host of the sidecar",
-                    self.url
-                )
-            }
-            e => format!("{} cannot be scraped: {e}; is a sidecar there (`stormglass serve`)?", self.url),
-        };
-        let text = request
-            .call()
-            .and_then(|mut answer| answer.body_mut().with_config().limit(LARGEST).read_to_string())
-            .map_err(broken)?;
-        exposition::parse(&text).map_err(|why| format!("{} is no page of metrics: {why}", self.url))
+        let text = self.sidecar.get("/metrics", ACCEPT)?;
+        exposition::parse(&text)
+            .map_err(|why| format!("{} has no page of metrics: {why}", self.sidecar.name()))
     }
 }
 
@@ -91,25 +65,6 @@ impl Source for Scrape {
     }
 
     fn name(&self) -> String {
-        self.url.clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_enough() {
-        let url = |given| Scrape::new(given, None, Duration::ZERO, Duration::ZERO).url;
-        for given in [
-            "127.0.0.1:7070",
-            "http://127.0.0.1:7070",
-            "http://127.0.0.1:7070/",
-            "http://127.0.0.1:7070/metrics",
-        ] {
-            assert_eq!(url(given), "http://127.0.0.1:7070/metrics");
-        }
-        assert_eq!(url("https://glass.example/below/"), "https://glass.example/below/metrics");
+        self.sidecar.name().to_owned()
     }
 }
