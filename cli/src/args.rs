@@ -23,7 +23,7 @@ use crate::replay::ReplayArgs;
 use crate::shell::{self, CompletionsArgs, ManArgs};
 use crate::top::{self, TopArgs};
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   stormglass                                     watch the three designs fight over one shard
   stormglass --once                              the same, and end when the table is there
@@ -39,6 +39,11 @@ Examples:
   stormglass compare                             the library beside other allocators that are installed
   stormglass compare --workload larson,churn --threads 2 --allocators stormglass,tcmalloc,limit
   stormglass compare --baseline tcmalloc --library mimalloc3=/usr/local/lib/libmimalloc.so.3 -o compare
+  stormglass watch --designs mutex,depot         two of the designs; `watch` may be left out
+  stormglass top                                 what is hot, on a terminal
+  stormglass check 'no verdict' -- bench --workload larson
+                                                 for CI: exit code 1 if a verdict was raised
+  stormglass doctor                              what works on this machine, and how to mend the rest
   stormglass serve --listen 127.0.0.1:9000       only the page and /metrics
   stormglass run -- redis-server --port 7000     any program under the allocator, watched
   stormglass run --check --no-page -- ./program  the same, to find its misuse of memory
@@ -50,7 +55,8 @@ Environment:
   STORMGLASS_LIBRARY
                   the library that `run` preloads (default: libstormglass.so beside this program or in ../lib)
   RUST_LOG        how much is logged to standard error (default: warn)
-  NO_COLOR        no colour in tables";
+  NO_COLOR        no colour in tables and in top
+  STORMGLASS_...  most options have a variable of their name, which the help of each command names";
 
 /// The designs and what each does, from the one list that there is.
 fn after_help() -> String {

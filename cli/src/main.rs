@@ -12,6 +12,7 @@ mod doctor;
 mod environment;
 mod failure;
 mod folder;
+mod help;
 mod interrupt;
 mod measure;
 mod output;
@@ -34,7 +35,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    let matches = environment::with_twins(Args::command()).get_matches();
+    let matches = environment::with_twins(help::with_examples(Args::command())).get_matches();
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     log(&args);
     let result = match args.command {

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use crate::args::Args;
 use crate::failure::Failure;
-use crate::{environment, output};
+use crate::{environment, help, output};
 
 /// Name of the program.
 const NAME: &str = "stormglass";
@@ -39,7 +39,7 @@ pub(crate) struct ManArgs {
 
 /// The command line without what is internal.
 fn visible() -> Command {
-    let command = environment::with_twins(Args::command());
+    let command = environment::with_twins(help::with_examples(Args::command()));
     let hidden: Vec<String> = command
         .get_subcommands()
         .filter(|command| command.is_hide_set())

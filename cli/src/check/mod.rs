@@ -30,7 +30,7 @@ use crate::failure::Failure;
 use crate::output as screen;
 use crate::sidecar::SidecarArgs;
 use evidence::{Evidence, Since};
-use expression::Assertion;
+pub(crate) use expression::Assertion;
 use output::Checked;
 use source::Source;
 
