@@ -38,9 +38,13 @@ pub(crate) fn with_twins(command: Command) -> Command {
         .map(|command| command.get_name().to_owned())
         .collect();
     let command = command.mut_args(twin);
-    names
-        .into_iter()
-        .fold(command, |command, name| command.mut_subcommand(name, |command| command.mut_args(twin)))
+    names.into_iter().fold(command, |command, name| {
+        // `run --no-page` excludes --listen, which is a habit of who serves.
+        let is_run = name == "run";
+        command.mut_subcommand(name, |command| {
+            command.mut_args(|arg| if is_run && arg.get_long() == Some("listen") { arg } else { twin(arg) })
+        })
+    })
 }
 
 fn twin(arg: Arg) -> Arg {
