@@ -20,13 +20,11 @@ pub fn named() -> Option<PathBuf> {
 /// # Errors
 /// A sentence on one that was named and is not there, or that cannot be preloaded.
 pub fn find(named: Option<&Path>, program: &Path) -> Result<Option<PathBuf>, String> {
-    match named {
-        Some(path) => loadable(VARIABLE, path).map(Some),
-        None => {
-            let found = places(program).into_iter().find(|path| path.is_file());
-            found.map(|path| loadable(NAME, &path)).transpose()
-        }
+    if let Some(path) = named {
+        return loadable(VARIABLE, path).map(Some);
     }
+    let found = places(program).into_iter().find(|path| path.is_file());
+    found.map(|path| loadable(NAME, &path)).transpose()
 }
 
 /// Where our library lies by a program: beside it, where cargo puts it; in `../lib`, where packages do; in `../release`, for a

@@ -13,13 +13,14 @@ use clap::{Args as Group, Parser, Subcommand};
 use stormglass_allocator::{Injection, StrategyId, UnknownStrategy};
 use stormglass_bench::analysis::ReportWishes;
 use stormglass_bench::workload::{self, Workload};
-use stormglass_bench::{Request, Shape, Wishes};
+use stormglass_bench::{Request, Wishes};
 
 use crate::check::{self, CheckArgs};
 use crate::compare::{CompareArgs, MeasureMallocArgs};
 use crate::doctor::{self, DoctorArgs};
 use crate::record::RecordArgs;
 use crate::replay::ReplayArgs;
+use crate::shape::{ShapeArgs, SizeArgs};
 use crate::shell::{self, CompletionsArgs, ManArgs};
 use crate::top::{self, TopArgs};
 
@@ -176,22 +177,8 @@ pub(crate) struct BenchArgs {
     /// The paper's lengths: 10 s a run, larson with 1 and 4 threads
     #[arg(long)]
     full: bool,
-    /// larson: smallest size in bytes [default: 2048]
-    #[arg(long, value_name = "BYTES")]
-    min: Option<usize>,
-    /// larson: sizes are below this, in bytes [default: 32768]
-    #[arg(long, value_name = "BYTES")]
-    max: Option<usize>,
-    /// Blocks that each thread holds; of storm, on average [default: storm 1024, larson 1000]
-    #[arg(long, value_name = "N")]
-    chunks: Option<usize>,
-    /// larson: a thread hands over to a new one after this many times its chunks in operations, 0 for never [default:
-    /// 100]
-    #[arg(long, value_name = "ROUNDS")]
-    life: Option<usize>,
-    /// Seed of the random numbers [default: 42]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    #[command(flatten)]
+    size: SizeArgs,
     /// Delay every CAS and every lock of these shards, to show what more cores would do: class=8192,shard=3,delay=500ns;
     /// `*` or nothing is all classes or shards; marked in every view
     #[arg(long, value_name = "WHERE")]
@@ -209,11 +196,11 @@ impl BenchArgs {
             threads: self.threads,
             seconds: self.seconds,
             rounds: self.rounds,
-            min: self.min,
-            max: self.max,
-            chunks: self.chunks,
-            life: self.life,
-            seed: self.seed,
+            min: self.size.min,
+            max: self.size.max,
+            chunks: self.size.chunks,
+            life: self.size.life,
+            seed: self.size.seed,
             full: self.full,
             inject: self.inject,
         }
@@ -295,20 +282,8 @@ pub(crate) struct MeasureArgs {
     workload: &'static dyn Workload,
     #[arg(long)]
     design: StrategyId,
-    #[arg(long)]
-    threads: usize,
-    #[arg(long)]
-    seconds: f64,
-    #[arg(long)]
-    min: usize,
-    #[arg(long)]
-    max: usize,
-    #[arg(long)]
-    chunks: usize,
-    #[arg(long)]
-    life: usize,
-    #[arg(long)]
-    seed: u64,
+    #[command(flatten)]
+    shape: ShapeArgs,
     #[arg(long)]
     inject: Option<Injection>,
 }
@@ -318,15 +293,7 @@ impl MeasureArgs {
         Request {
             workload: self.workload,
             design: self.design,
-            shape: Shape {
-                threads: self.threads,
-                seconds: self.seconds,
-                min: self.min,
-                max: self.max,
-                chunks: self.chunks,
-                rounds: self.life,
-                seed: self.seed,
-            },
+            shape: self.shape.shape(),
             inject: self.inject,
         }
     }
@@ -351,6 +318,7 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use stormglass_bench::Shape;
 
     use super::*;
 

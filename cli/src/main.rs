@@ -21,6 +21,7 @@ mod replay;
 mod report;
 mod run;
 mod serve;
+mod shape;
 mod shared_memory;
 mod shell;
 mod sidecar;
