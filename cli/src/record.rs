@@ -58,14 +58,19 @@ pub(crate) fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     let recorder = Recorder::new(Directory::from_env(), wishes, file)
         .map_err(|e| Failure::failed(unwritten(&args.output, &e)))?;
     let result = runtime()?.block_on(run(recorder, args));
-    if let Err((Some(written), _)) = &result {
-        // The last record may lie there in half. Who reads the file does without it, and so does who copies it.
-        let _ = OpenOptions::new().write(true).open(&args.output).and_then(|file| file.set_len(*written));
-    }
+    // What cannot be tidied up can still be read.
+    let _ = match &result {
+        // The last record may lie there in half: it is of no use to anybody.
+        Err((Some(written), _)) => {
+            OpenOptions::new().write(true).open(&args.output).and_then(|file| file.set_len(*written))
+        }
+        Err((None, _)) => std::fs::remove_file(&args.output),
+        Ok(_) => Ok(()),
+    };
     result.map_err(|(_, failure)| failure)
 }
 
-/// Why it ended early: bytes that are whole, where the file is to be cut, and a sentence.
+/// Why it ended early: how many bytes are whole, none if there is nothing to keep, and a sentence.
 type Early = (Option<u64>, Failure);
 
 async fn run(mut recorder: Recorder<File>, args: &RecordArgs) -> Result<ExitCode, Early> {
@@ -76,12 +81,12 @@ async fn run(mut recorder: Recorder<File>, args: &RecordArgs) -> Result<ExitCode
     // After a stall the next moment is one, not as many as were missed.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     output::tell(&format!("stormglass: recording to {}; end with Ctrl-C", args.output.display()));
-    let mut told = false;
+    let (mut told, mut over) = (false, false);
     loop {
         tokio::select! {
             biased;
             () = interrupt.next() => break,
-            () = at(end) => break,
+            () = at(end) => over = true,
             _ = ticks.tick() => {}
         }
         let sample = recorder.sample().map_err(|error| {
@@ -97,18 +102,25 @@ async fn run(mut recorder: Recorder<File>, args: &RecordArgs) -> Result<ExitCode
             told = true;
         }
         if !args.pid.is_empty() {
-            let missing: Vec<String> =
-                args.pid.iter().filter(|pid| !recorder.pids().contains(pid)).map(u32::to_string).collect();
+            let missing: Vec<String> = args
+                .pid
+                .iter()
+                .filter(|pid| !recorder.recorded().contains(pid))
+                .map(u32::to_string)
+                .collect();
             if !missing.is_empty() && begun.elapsed() > PATIENCE {
                 return Err((None, Failure::failed(absent(&missing))));
             }
-            if missing.is_empty() && sample.living == 0 {
-                break;
-            }
+            over |= missing.is_empty() && sample.living == 0;
+        }
+        if over {
+            break;
         }
     }
-    let (moments, written, processes) = (recorder.moments(), recorder.written(), recorder.pids().len());
-    recorder.finish().map_err(|error| (Some(written), Failure::failed(unwritten(&args.output, &error))))?;
+    let (moments, written, processes) = (recorder.moments(), recorder.written(), recorder.recorded().len());
+    let (_, written) = recorder
+        .finish()
+        .map_err(|error| (Some(written), Failure::failed(unwritten(&args.output, &error))))?;
     output::tell(&format!(
         "stormglass: {moments} moments of {} processes in {:.0} s: {}, {written} bytes; look at them with `stormglass replay`",
         processes,

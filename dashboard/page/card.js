@@ -46,7 +46,8 @@ export class Card {
   #values = new Map();
   #drawn = "";
 
-  constructor(process) {
+  /** `prefix` tells its name's id from that of another card of the same series. */
+  constructor(process, prefix = "card") {
     const name = seriesOf(process);
     this.shape = shapeOf(process);
     this.parts = process.general ? programParts(name, process) : designParts(name, process);
@@ -57,7 +58,7 @@ export class Card {
       this.#values.set(words, value);
       numbers.append(html("div", {}, html("dt", {}, words), value));
     }
-    const id = `card-${rank(name)}`;
+    const id = `${prefix}-${rank(name)}`;
     const fold = html("button", { type: "button", class: "fold", "aria-label": `${name}: the whole card`, "aria-expanded": "true" });
     this.node = html("section", { class: `card ${look(name).hue}`, "data-strategy": process.strategy, "data-series": name, "aria-labelledby": id },
       html("header", {}, swatch(name), html("h3", { id }, ...title), this.#state, fold), this.#injected, this.#facts,
@@ -68,7 +69,7 @@ export class Card {
   update(process, key, top, decades) {
     attribute(this.node, "data-live", process.live);
     attribute(this.node, "data-workload", process.workload);
-    text(this.#state, process.live ? "live" : `ended ${ago(process.age_seconds)}`);
+    text(this.#state, process.live ? (process.then ? "alive then" : "live") : `ended ${ago(process.age_seconds)}`);
     // A dead process does not change: what is on its card stays right until the scale or the measure does.
     const drawn = `${process.id} ${process.live} ${key} ${top} ${decades}`;
     if (drawn === this.#drawn && !process.live) return this.hottest;

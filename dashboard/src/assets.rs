@@ -34,11 +34,13 @@ macro_rules! assets {
 pub(crate) const ASSETS: &[Asset] = assets! {
     "/"            HTML "index.html";
     "/app.css"     CSS  "app.css";
+    "/past.css"    CSS  "past.css";
     "/app.js"      JS   "app.js";
     "/favicon.svg" SVG  "favicon.svg";
     "/designs.json" JSON "designs.json";
     "/about.js" JS "about.js";
     "/card.js" JS "card.js";
+    "/compare.js" JS "compare.js";
     "/deck.js" JS "deck.js";
     "/designs.js" JS "designs.js";
     "/dom.js" JS "dom.js";
@@ -46,6 +48,7 @@ pub(crate) const ASSETS: &[Asset] = assets! {
     "/grid.js" JS "grid.js";
     "/histogram.js" JS "histogram.js";
     "/measures.js" JS "measures.js";
+    "/past.js" JS "past.js";
     "/program.js" JS "program.js";
     "/results.js" JS "results.js";
     "/sizes.js" JS "sizes.js";

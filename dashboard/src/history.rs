@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, SerializeTuple, Serializer};
 use stormglass_telemetry::{Measures, Process, Snapshot};
 
 use crate::frame::ProcessId;
@@ -74,8 +74,12 @@ impl Point {
 
 impl Serialize for Point {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let [a, b, c, d, e, f, g] = self.values.map(|value| round(f64::from(value)));
-        (self.unix_ms, a, b, c, d, e, f, g).serialize(serializer)
+        let mut out = serializer.serialize_tuple(1 + self.values.len())?;
+        out.serialize_element(&self.unix_ms)?;
+        for value in self.values {
+            out.serialize_element(&round(f64::from(value)))?;
+        }
+        out.end()
     }
 }
 
@@ -205,18 +209,20 @@ impl Line {
     }
 }
 
-/// What is asked of a history: a span, in milliseconds since 1970, and the least distance of two points.
+/// What is asked of a history: a span, in milliseconds since 1970, or the last so many milliseconds of it, and the least distance
+/// of two points.
 #[derive(Clone, Copy, Debug, serde::Deserialize)]
 #[serde(default)]
 pub(crate) struct Asked {
     from: u64,
     to: u64,
+    last: Option<u64>,
     step: u64,
 }
 
 impl Default for Asked {
     fn default() -> Asked {
-        Asked { from: 0, to: u64::MAX, step: 0 }
+        Asked { from: 0, to: u64::MAX, last: None, step: 0 }
     }
 }
 
@@ -228,9 +234,12 @@ pub(crate) struct Part<'a> {
 impl History {
     /// A part of it.
     pub(crate) fn part(&self, asked: Asked) -> Part<'_> {
+        let newest =
+            self.lines.values().filter_map(|line| line.points.back()).map(|point| point.unix_ms).max();
+        let from = asked.last.map_or(asked.from, |last| newest.unwrap_or(0).saturating_sub(last));
         let points = |line: &Line| -> Vec<Point> {
             let mut last = None;
-            let in_span = |p: &&Point| (asked.from..=asked.to).contains(&p.unix_ms);
+            let in_span = |p: &&Point| (from..=asked.to).contains(&p.unix_ms);
             let spaced = |p: &&Point| {
                 let far = last.is_none_or(|last: u64| p.unix_ms - last >= asked.step);
                 if far {
@@ -339,7 +348,8 @@ mod tests {
             history.record(&synthetic::process(1, "mutex"), second * 1000, &measures(), &Memory::default());
         }
         history.record(&synthetic::process(2, "mutex"), 50_000, &measures(), &Memory::default());
-        let json = serde_json::to_value(history.part(Asked { from: 60_000, to: 80_000, step: 10_000 }));
+        let asked = Asked { from: 60_000, to: 80_000, step: 10_000, ..Asked::default() };
+        let json = serde_json::to_value(history.part(asked));
         let json = json.expect("history is JSON");
         let times: Vec<u64> = json["points"]["1-10-0"]
             .as_array()
@@ -349,6 +359,8 @@ mod tests {
             .collect();
         assert_eq!(times, [60_000, 70_000, 80_000]);
         assert_eq!(json["processes"].as_object().map(serde_json::Map::len), Some(1));
+        let last = history.part(Asked { last: Some(5000), ..Asked::default() });
+        assert_eq!(last.lines.iter().map(|(.., points)| points.len()).collect::<Vec<_>>(), [6]);
     }
 
     #[test]

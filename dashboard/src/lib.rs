@@ -5,6 +5,7 @@
 //! killed is shown like any other.
 
 mod assets;
+mod baselines;
 mod discovery;
 mod error;
 mod exposition;

@@ -3,27 +3,24 @@
 //! Invariant: of a live process it keeps the snapshots of about one second, of a dead one the finished part of its
 //! frame: what is kept grows with the number of processes, never with time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use stormglass_telemetry::{Liveness, Snapshot, clock};
 
-use crate::frame::{Body, Epoch, Frame, INTERVAL, Now, ProcessFrame, ProcessId, Spans};
+use crate::baselines::Baselines;
+use crate::frame::{Body, Epoch, Frame, Now, ProcessFrame, ProcessId, Spans};
 use crate::history::{History, Memory, PROCESSES};
 use crate::past::Past;
 use crate::results::Results;
 use crate::source::SharedSource;
 use crate::verdicts::{Clinic, Verdicts};
 
-/// Samples closer together than this are not both kept as baselines.
-const BASELINE_SPACING: Duration = Duration::from_millis(150);
-
 /// What is remembered of one process.
 #[derive(Default)]
 struct Track {
-    /// Baselines, oldest first; exactly one of them is older than the interval, once there is one.
-    earlier: VecDeque<Snapshot>,
+    earlier: Baselines,
     /// Of a dead process: all but its age.
     buried: Option<Arc<Body>>,
 }
@@ -95,7 +92,8 @@ impl Track {
         if let Some(body) = &self.buried {
             return Arc::clone(body);
         }
-        let spans = Spans::new(snapshot, self.earlier.iter());
+        let before = self.earlier.before(snapshot.taken);
+        let spans = Spans::new(snapshot, before.iter().chain(self.earlier.newest()));
         let body = Arc::new(Body::new(snapshot, &spans));
         let dead = snapshot.liveness == Liveness::Dead;
         // One that was never seen alive leaves one point, its life; a life is no point on the line of another.
@@ -103,23 +101,15 @@ impl Track {
             history.record(&snapshot.process, now.unix_ms, body.rates(), &Memory::of(snapshot));
         }
         if dead {
-            self.earlier = VecDeque::new();
+            self.earlier = Baselines::default();
             self.buried = Some(Arc::clone(&body));
         }
         body
     }
 
     fn remember(&mut self, snapshot: Snapshot) {
-        if self.buried.is_some() {
-            return;
-        }
-        let distance =
-            |from: &Snapshot, to: &Snapshot| Duration::from_nanos(to.taken.saturating_sub(from.taken));
-        while self.earlier.get(1).is_some_and(|second| distance(second, &snapshot) >= INTERVAL) {
-            self.earlier.pop_front();
-        }
-        if self.earlier.back().is_none_or(|last| distance(last, &snapshot) >= BASELINE_SPACING) {
-            self.earlier.push_back(snapshot);
+        if self.buried.is_none() {
+            self.earlier.remember(snapshot);
         }
     }
 }

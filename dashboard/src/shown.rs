@@ -54,6 +54,11 @@ impl Shown {
         (self.verdict, &self.class, &self.shard) == (finding.verdict, &place.class, &place.shard)
     }
 
+    /// Its title, and where it is.
+    pub(crate) fn headline(&self) -> (&'static str, Option<&str>, Option<&str>) {
+        (self.title, self.class.as_deref(), self.shard.as_deref())
+    }
+
     /// When it began, and when it was over.
     pub(crate) fn span(&self) -> (u64, Option<u64>) {
         (self.since, self.until)

@@ -131,7 +131,7 @@ impl Tape {
                 );
             }
             for change in seen.diagnosticians.entry(id).or_default().see(snapshot, &Around::default()) {
-                self.marks.enter(id, &change, epoch);
+                self.marks.enter(id, Some(&snapshot.process), &change, epoch);
             }
             seen.before.insert(id, snapshot.clone());
         }

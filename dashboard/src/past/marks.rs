@@ -4,7 +4,8 @@
 
 use std::collections::VecDeque;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use stormglass_telemetry::Process;
 use stormglass_telemetry::diagnosis::{Change, Finding};
 
 use crate::frame::{Epoch, ProcessId};
@@ -14,26 +15,55 @@ use crate::shown::Shown;
 const MARKS: usize = 256;
 
 /// A verdict in a process.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 struct Mark {
     process: ProcessId,
-    #[serde(flatten)]
+    command: String,
     verdict: Shown,
 }
 
 /// All of them, in the order in which they turned on.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Marks(VecDeque<Mark>);
 
+/// What a time line needs of a mark.
+#[derive(Serialize)]
+struct Brief<'a> {
+    process: ProcessId,
+    command: &'a str,
+    title: &'static str,
+    class: Option<&'a str>,
+    shard: Option<&'a str>,
+    since: u64,
+    until: Option<u64>,
+}
+
+impl Serialize for Marks {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|mark| {
+            let (since, until) = mark.verdict.span();
+            let (title, class, shard) = mark.verdict.headline();
+            Brief { process: mark.process, command: &mark.command, title, class, shard, since, until }
+        }))
+    }
+}
+
 impl Marks {
-    pub(crate) fn enter(&mut self, process: ProcessId, change: &Change, epoch: Epoch) {
+    /// Takes in that something has turned on or off; `whose` is who it is in, where that is still known.
+    pub(crate) fn enter(
+        &mut self,
+        process: ProcessId,
+        whose: Option<&Process>,
+        change: &Change,
+        epoch: Epoch,
+    ) {
         match change {
             Change::Raised(finding) => {
                 if self.0.len() == MARKS {
                     self.0.pop_front();
                 }
-                self.0.push_back(Mark { process, verdict: Shown::active(finding, epoch) });
+                let command = whose.map(|process| process.command.clone()).unwrap_or_default();
+                self.0.push_back(Mark { process, command, verdict: Shown::active(finding, epoch) });
             }
             Change::Cleared(past, _) => {
                 let until = epoch.at(past.until).unix_ms;

@@ -88,8 +88,10 @@ impl Past {
 
     /// A span as a file: whole segments, so it begins a little early.
     pub(crate) fn recording(&self, from: u64, to: u64, created: u64) -> Vec<u8> {
-        let ring =
-            if self.fine.from().is_some_and(|first| first <= from) { &self.fine } else { &self.coarse };
+        // The finer row, where it goes back as far as was asked or as far as there is anything.
+        let begins = |ring: &Ring| ring.from().unwrap_or(u64::MAX);
+        let enough = from.max(begins(&self.coarse)).saturating_add(COARSE.0);
+        let ring = if begins(&self.fine) <= enough { &self.fine } else { &self.coarse };
         let about = About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             created,
@@ -111,7 +113,8 @@ impl Past {
         id: ProcessId,
         change: &Change,
     ) {
-        self.marks.enter(id, change, epoch);
+        let whose = snapshots.iter().find(|s| ProcessId::of(&s.process) == id).map(|s| &*s.process);
+        self.marks.enter(id, whose, change, epoch);
         if let Change::Raised(finding) = change {
             self.capture(now, snapshots, id, finding);
         }

@@ -28,7 +28,7 @@ fn grown(mut snapshot: Snapshot, second: u64, busy: usize) -> Snapshot {
     for i in 0..busy {
         // Values that no compression foresees.
         let value =
-            (second + 1) * (1 + (i as u64 * 2_654_435_761 ^ u64::from(pid) ^ (second * 40_503)) % 100_000);
+            (second + 1) * (1 + ((i as u64 * 2_654_435_761) ^ u64::from(pid) ^ (second * 40_503)) % 100_000);
         snapshot.counts.values[500 + i] = value;
     }
     snapshot
@@ -181,7 +181,7 @@ fn a_verdict_leaves_a_mark_and_a_capture_and_a_recording_finds_it_again() {
     assert!(of(past.marks(), 25).is_empty() && of(past.marks(), 90).is_empty());
     assert!(of(past.marks(), 45).contains(&"retry_storm".to_owned()));
     let storm = past.captures().next().expect("what turned on was captured");
-    assert!(storm.file_name().ends_with(".sgrec"));
+    assert!(storm.file_name().contains("-1-"), "{}", storm.file_name());
     // The same from the counts alone.
     let tape = Tape::of_bytes(past.recording(0, u64::MAX, 0)).expect("a recording");
     for second in [25, 45, 90] {

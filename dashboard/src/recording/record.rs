@@ -63,6 +63,9 @@ fn checksum(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
+/// A record: what it is, its place in the file, its payload.
+pub(crate) type Record<'a> = (Kind, u64, &'a [u8]);
+
 /// Reads records one after another.
 pub(crate) struct Records<R> {
     input: R,
@@ -98,8 +101,8 @@ impl<R: Read> Records<R> {
         self.at
     }
 
-    /// The next record of a kind that is known, and its place; `None` where no whole one follows.
-    pub(crate) fn next(&mut self) -> Result<Option<(Kind, u64, &[u8])>, RecordingError> {
+    /// The next record of a kind that is known; `None` where no whole one follows.
+    pub(crate) fn next(&mut self) -> Result<Option<Record<'_>>, RecordingError> {
         loop {
             let at = self.at;
             let Some((kind, length)) = self.take()? else { return Ok(None) };

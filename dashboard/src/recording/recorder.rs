@@ -98,14 +98,14 @@ impl<W: Write> Recorder<W> {
         Ok(Sample { living: snapshots.iter().filter(living).count(), processes: snapshots.len() })
     }
 
-    /// Says that the recording ends here because it was to end.
+    /// Says that the recording ends here because it was to end, and how many bytes it has.
     ///
     /// # Errors
     /// If `out` does not take it.
-    pub fn finish(mut self) -> io::Result<W> {
+    pub fn finish(mut self) -> io::Result<(W, u64)> {
         record::put(&mut self.buffer, Kind::End, &[]);
         self.flush()?;
-        Ok(self.out)
+        Ok((self.out, self.written))
     }
 
     /// Bytes written: where the last whole record ends.
@@ -114,7 +114,7 @@ impl<W: Write> Recorder<W> {
     }
 
     /// Every process that was recorded.
-    pub fn pids(&self) -> &BTreeSet<u32> {
+    pub fn recorded(&self) -> &BTreeSet<u32> {
         &self.seen
     }
 

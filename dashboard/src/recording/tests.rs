@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use stormglass_telemetry::{Counts, Liveness, Snapshot};
+use stormglass_telemetry::{Counts, Liveness, Metric, Op, Select, Snapshot};
 
 use super::record::{self, Kind};
 use super::*;
@@ -102,7 +102,7 @@ fn read(bytes: &[u8]) -> (Vec<Moment>, Result<Option<End>, RecordingError>) {
         Err(error) => return (Vec::new(), Err(error)),
     };
     let mut moments = Vec::new();
-    while let Some(next) = reader.next() {
+    for next in reader.by_ref() {
         match next {
             Ok(moment) => moments.push(moment),
             Err(error) => return (moments, Err(error)),
@@ -311,4 +311,54 @@ fn a_summary_is_of_the_recorded_span() {
     assert_eq!(first.measures.allocations_per_second, Some(1000.0));
     let cut = Summary::of(Reader::new(&bytes[..bytes.len() - 1]).expect("a recording")).expect("moments");
     assert!(!cut.whole && cut.damage.is_none());
+}
+
+/// A file of format 1 as it was written once. It is never written again: were it to be read in another way, so would be every
+/// recording that somebody has kept.
+const KEPT: &[u8] = include_bytes!("../../tests/golden/format1.sgrec");
+
+/// What the kept file holds: 65 seconds of one process, in the metrics of its time.
+fn kept() -> Vec<Moment> {
+    let at = |second: u64| {
+        let mut snapshot = synthetic::snapshot(synthetic::process(7, "lockfree-single"), second * SECOND);
+        synthetic::add(&mut snapshot, Metric::RingHits, &[3], 0, 1_000_000 * second);
+        synthetic::add(&mut snapshot, Metric::CasFailures, &[3, 3, Op::Pop as usize], 0, 26_000 * second);
+        synthetic::add(&mut snapshot, Metric::CasRetries, &[3, 3], 5, 300 * second);
+        snapshot.resident_bytes = second.is_multiple_of(2).then_some(second << 20);
+        let unix_ms = 1_700_000_000_000 + second * 1000;
+        Moment { unix_ms, monotonic: 100 * SECOND + second * SECOND, snapshots: vec![snapshot], left_out: 0 }
+    };
+    (10..75).map(at).collect()
+}
+
+#[test]
+fn a_file_that_was_kept_reads_as_it_did() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/format1.sgrec");
+    if KEPT.is_empty() && std::env::var_os("STORMGLASS_BLESS").is_some() {
+        std::fs::write(path, file(&kept())).expect("the source is writable");
+        return;
+    }
+    let (read, end) = read(KEPT);
+    assert!(matches!(end, Ok(Some(End::Whole))), "{end:?}");
+    assert_eq!(read.len(), 65);
+    for (read, kept) in read.iter().zip(kept()) {
+        assert_eq!((read.unix_ms, read.monotonic, read.left_out), (kept.unix_ms, kept.monotonic, 0));
+        let (read, kept) = (&read.snapshots[0], &kept.snapshots[0]);
+        assert_eq!((&read.process, read.liveness, read.taken), (&kept.process, kept.liveness, kept.taken));
+        assert_eq!(
+            (read.resident_bytes, read.threads, read.heartbeat),
+            (kept.resident_bytes, 2, kept.heartbeat)
+        );
+        let all = Select::ALL.class(3);
+        for metric in [Metric::RingHits, Metric::CasFailures] {
+            assert_eq!(read.counts.sum(metric, all), kept.counts.sum(metric, all));
+        }
+        assert_eq!(
+            read.counts.histogram(Metric::CasRetries, all),
+            kept.counts.histogram(Metric::CasRetries, all)
+        );
+        assert_eq!(read.counts.values.iter().filter(|&&value| value > 0).count(), 3);
+    }
+    let summary = Summary::of(Reader::new(KEPT).expect("a recording")).expect("moments");
+    assert_eq!(summary.processes[0].hottest.as_ref().map(|h| h.class.as_str()), Some("8192"));
 }
