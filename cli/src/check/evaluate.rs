@@ -105,7 +105,7 @@ fn judge_verdict(text: &str, asked: &Verdict, seen: &Seen) -> Outcome {
             let mut matchers = asked.labels.iter().filter(|matcher| matcher.label == label);
             matchers.all(|matcher| matcher.takes(value.as_deref().unwrap_or_default()))
         };
-        asked.verdict.is_none_or(|verdict| verdict == raised.verdict)
+        asked.which.is_none_or(|verdict| verdict == raised.verdict)
             && of("class", &raised.class)
             && of("shard", &raised.shard)
     });

@@ -3,7 +3,7 @@
 //! Invariants: what is kept grows with what was counted, not with how often it was looked at (a window keeps the cells that
 //! moved); the windows of a process add up to its span.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,14 +52,14 @@ pub(crate) struct Evidence {
     window: Duration,
     tracks: BTreeMap<Id, Track>,
     /// Processes that were dead before the first look, and are left out.
-    dead: BTreeMap<Id, ()>,
+    dead: BTreeSet<Id>,
     /// When the first look was, `CLOCK_MONOTONIC` nanoseconds of whoever looked.
     start: Option<u64>,
 }
 
 impl Evidence {
     pub(crate) fn new(since: Since, window: Duration) -> Evidence {
-        Evidence { since, window, tracks: BTreeMap::new(), dead: BTreeMap::new(), start: None }
+        Evidence { since, window, tracks: BTreeMap::new(), dead: BTreeSet::new(), start: None }
     }
 
     /// Takes in one look at all processes. `now` is its time.
@@ -74,7 +74,7 @@ impl Evidence {
             }
             let from_birth = self.since == Since::Birth || snapshot.born > start;
             if snapshot.liveness == Liveness::Dead && !from_birth {
-                self.dead.insert(id, ());
+                self.dead.insert(id);
                 continue;
             }
             self.tracks.insert(id, Track::new(sight, from_birth, start));
@@ -150,7 +150,9 @@ impl Track {
             snapshot.taken = snapshot.heartbeat.min(snapshot.taken);
         }
         self.watch.see(&snapshot);
-        raised.into_iter().for_each(|raised| self.watch.add(raised));
+        for raised in raised {
+            self.watch.add(raised);
+        }
         if snapshot.liveness == Liveness::Live {
             for (gauge, value) in gauges.iter().filter_map(|(gauge, value)| Some((*gauge, (*value)?))) {
                 match self.extents.iter_mut().find(|(of, _)| *of == gauge) {

@@ -33,7 +33,9 @@ pub(crate) fn text(colour: Colour) -> String {
         "\nEach also has the labels of its process: command, strategy, workload, injected, pid."
     );
     // A column of words that is the last has no need of an end.
-    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let mut lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    lines.push("");
+    lines.join("\n")
 }
 
 /// The same as JSON.

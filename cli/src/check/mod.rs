@@ -77,6 +77,7 @@ Exit codes:
 
 /// What to check, and how to say what came of it.
 #[derive(Debug, Group)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct CheckArgs {
     /// What must hold, an assertion an argument
     #[arg(value_name = "ASSERTION", required_unless_present = "list")]
@@ -196,9 +197,9 @@ fn say(args: &CheckArgs, checked: &Checked) -> Result<(), Failure> {
         // The runner reads both streams; JSON stays alone on standard output.
         let annotations = output::annotations(checked);
         if args.json {
-            screen::tell(annotations.trim_end())
+            screen::tell(annotations.trim_end());
         } else {
-            screen::print(&annotations)?
+            screen::print(&annotations)?;
         }
         if let Some(path) = set("GITHUB_STEP_SUMMARY") {
             let file = OpenOptions::new().append(true).create(true).open(&path);

@@ -47,11 +47,11 @@ impl Look {
         self.coloured(style)
     }
 
-    pub(super) fn title(self) -> Style {
+    pub(super) fn title() -> Style {
         Style::default().add_modifier(Modifier::BOLD)
     }
 
-    pub(super) fn dim(self) -> Style {
+    pub(super) fn dim() -> Style {
         Style::default().add_modifier(Modifier::DIM)
     }
 
@@ -60,7 +60,7 @@ impl Look {
     }
 
     /// The row that is selected.
-    pub(super) fn selected(self) -> Style {
+    pub(super) fn selected() -> Style {
         Style::default().add_modifier(Modifier::REVERSED)
     }
 

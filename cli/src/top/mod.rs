@@ -22,6 +22,7 @@ use std::time::Duration;
 use clap::Args as Group;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Cell;
 use ratatui::crossterm::event::{self, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use stormglass_telemetry::Directory;
 use tokio::signal::unix::{SignalKind, signal};
@@ -211,7 +212,11 @@ fn picture(state: &State, look: Look, width: u16, height: u16) -> String {
     let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
     let Ok(_) = terminal.draw(|frame| draw::draw(state, look, frame));
     let buffer = terminal.backend().buffer();
-    let row =
-        |y: u16| (0..width).filter_map(|x| buffer.cell((x, y))).map(|cell| cell.symbol()).collect::<String>();
-    (0..height).map(|y| format!("{}\n", row(y).trim_end())).collect()
+    let mut text = String::new();
+    for y in 0..height {
+        let row: String = (0..width).filter_map(|x| buffer.cell((x, y))).map(Cell::symbol).collect();
+        text.push_str(row.trim_end());
+        text.push('\n');
+    }
+    text
 }

@@ -54,7 +54,8 @@ pub(super) struct Grid {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Verdict {
-    pub(super) verdict: String,
+    #[serde(rename = "verdict")]
+    pub(super) id: String,
     #[serde(deserialize_with = "word")]
     pub(super) class: Option<String>,
     #[serde(deserialize_with = "word")]

@@ -48,7 +48,7 @@ pub(crate) enum Claim {
 pub(crate) struct Verdict {
     pub(crate) raised: bool,
     /// `None` is any.
-    pub(crate) verdict: Option<diagnosis::Verdict>,
+    pub(crate) which: Option<diagnosis::Verdict>,
     pub(crate) labels: Vec<Matcher>,
 }
 

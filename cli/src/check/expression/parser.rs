@@ -98,7 +98,7 @@ impl Parser<'_> {
         }
         self.next += 1;
         let labels = self.labels(&format!("`{word}`"), &names::verdict_labels())?;
-        Ok(Some(Verdict { raised, verdict, labels }))
+        Ok(Some(Verdict { raised, which: verdict, labels }))
     }
 
     fn sum(&mut self) -> Result<Sum, Mistake> {

@@ -298,7 +298,7 @@ fn uncumulate(counts: &mut Counts) {
         let cells = family.labels.iter().map(|&l| schema.labels[l].values.len()).product::<usize>();
         for cell in 0..cells {
             let start = family.start + cell * family.width;
-            let buckets = &mut counts.values[start..start + family.bounds.len() + 1];
+            let buckets = &mut counts.values[start..=start + family.bounds.len()];
             for i in (1..buckets.len()).rev() {
                 buckets[i] = buckets[i].saturating_sub(buckets[i - 1]);
             }

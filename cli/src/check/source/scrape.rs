@@ -39,9 +39,9 @@ impl Source for Scrape {
         let mut scrapes = Vec::new();
         loop {
             match self.scrape() {
-                Ok(scraped) if scraped.is_empty() && Instant::now() < patience => {}
-                Ok(scraped) => {
-                    scrapes.push((clock::monotonic(), scraped));
+                Ok(first) if first.is_empty() && Instant::now() < patience => {}
+                Ok(first) => {
+                    scrapes.push((clock::monotonic(), first));
                     break;
                 }
                 Err(why) if Instant::now() >= patience => return Err(why),

@@ -34,7 +34,7 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect)
     let width = usize::from(area.width);
     let whose = format!("{} {} ", process.pid, process.strategy);
     let title = vec![
-        Span::styled(whose.clone(), look.title()),
+        Span::styled(whose.clone(), Look::title()),
         Span::raw(cut(measure.name(), width.saturating_sub(whose.len()))),
     ];
     put(frame, area, 0, Line::from(title));
@@ -51,7 +51,7 @@ fn table(process: &Process, measure: Measure, look: Look, frame: &mut Frame<'_>,
     let shown = (usize::from(area.width).saturating_sub(NAME) / CELL).min(process.shards.len());
     let shards = process.shards[..shown].iter().map(|shard| format!("{shard:<CELL$}"));
     let head = format!("{:>NAME$} {}", "class", shards.collect::<String>());
-    put(frame, area, 0, Line::styled(head, look.dim()));
+    put(frame, area, 0, Line::styled(head, Look::dim()));
     let rows = warmest(process, measure, usize::from(area.height.saturating_sub(1)));
     for (row, class) in rows.into_iter().enumerate() {
         let mut spans = vec![Span::raw(format!("{:>NAME$} ", process.classes[class]))];
@@ -80,7 +80,7 @@ fn list(process: &Process, measure: Measure, look: Look, frame: &mut Frame<'_>, 
 /// A character that says how hot, the value, and a space.
 fn cell(heat: Option<Heat>, look: Look) -> [Span<'static>; 2] {
     let Some(heat) = heat else {
-        return [Span::styled(" ", look.dim()), Span::raw(" ".repeat(CELL - 1))];
+        return [Span::styled(" ", Look::dim()), Span::raw(" ".repeat(CELL - 1))];
     };
     let text = cut(&format!("{}{}", GLYPHS[heat.level], heat.text()), CELL - 1);
     let gap = " ".repeat(CELL - text.chars().count());
@@ -115,6 +115,6 @@ pub(super) fn sentence(state: &State, look: Look) -> Line<'static> {
             let text = format!("hottest: class {class} shard {shard}: {}", heat.sentence());
             Line::styled(text, look.heat(heat.level.min(HOT)))
         }
-        None => Line::styled("no cell is warm", look.dim()),
+        None => Line::styled("no cell is warm", Look::dim()),
     }
 }

@@ -20,7 +20,7 @@ const KEYS: [(&str, &str); 9] = [
     ("", ""),
 ];
 
-pub(super) fn draw(look: Look, frame: &mut Frame<'_>, area: Rect) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect) {
     let mut lines: Vec<Line<'_>> = Vec::new();
     for (key, what) in KEYS {
         // In a narrow terminal a line each.
@@ -34,7 +34,7 @@ pub(super) fn draw(look: Look, frame: &mut Frame<'_>, area: Rect) {
     lines.push(Line::from("  Marks: ! a verdict is on, x the process has ended, * or # a hot cell"));
     lines.push(Line::styled(
         "  Figures are of the last second; of an ended process, of its life.",
-        look.dim(),
+        Look::dim(),
     ));
     for (row, line) in lines.into_iter().enumerate() {
         put(frame, area, row as u16, line);

@@ -31,7 +31,7 @@ const ROWS: [Row; 5] = [
 
 pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect) {
     let Some(process) = state.selected() else { return };
-    put(frame, area, 0, Line::styled(format!("{} threads", process.threads), look.title()));
+    put(frame, area, 0, Line::styled(format!("{} threads", process.threads), Look::title()));
     let none = std::collections::VecDeque::new();
     let points = state.lines.get(&process.id).unwrap_or(&none);
     let width = usize::from(area.width).saturating_sub(NAME + VALUE + 2);

@@ -44,9 +44,9 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>) {
     }
     let [title, body, keys] = rows(area, [1, height - 2, 1]);
     put(frame, title, 0, heading(state, look, usize::from(width)));
-    put(frame, keys, 0, footer(state, look, width >= GRID.0 && height >= GRID.1));
+    put(frame, keys, 0, footer(state, width >= GRID.0 && height >= GRID.1));
     if state.help {
-        help::draw(look, frame, body);
+        help::draw(frame, body);
         return;
     }
     if !state.seen || state.view.processes.is_empty() {
@@ -83,7 +83,7 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>) {
 fn heading(state: &State, look: Look, width: usize) -> Line<'static> {
     let alive = state.view.processes.iter().filter(|process| process.live).count();
     let dead = state.view.processes.len() - alive;
-    let mut parts = vec![Span::styled("stormglass top", look.title())];
+    let mut parts = vec![Span::styled("stormglass top", Look::title())];
     let mut counts = format!("  {alive} running");
     if dead > 0 {
         counts = format!("{counts}, {dead} ended");
@@ -103,14 +103,14 @@ fn heading(state: &State, look: Look, width: usize) -> Line<'static> {
     Line::from(parts)
 }
 
-fn footer(state: &State, look: Look, whole: bool) -> Line<'static> {
+fn footer(state: &State, whole: bool) -> Line<'static> {
     let freeze = if state.frozen() { "f thaw" } else { "f freeze" };
     let keys = if whole {
         format!("q quit  ? help  s sort  m measure  {freeze}  up/down process")
     } else {
         format!("q quit  ? help  {freeze}; grid: {}x{}", GRID.0, GRID.1)
     };
-    Line::styled(keys, look.dim())
+    Line::styled(keys, Look::dim())
 }
 
 fn nothing(state: &State, frame: &mut Frame<'_>, area: Rect) {

@@ -70,7 +70,7 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect)
             if column.left { format!("{line} {cell}{gap}") } else { format!("{line} {gap}{cell}") }
         })
     };
-    put(frame, area, 0, Line::styled(format!(" {}", row(&|column| column.head.to_owned())), look.title()));
+    put(frame, area, 0, Line::styled(format!(" {}", row(&|column| column.head.to_owned())), Look::title()));
 
     let room = usize::from(area.height.saturating_sub(1));
     let count = state.view.processes.len();
@@ -82,8 +82,8 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect)
     for (at, process) in state.view.processes.iter().enumerate().skip(first).take(shown) {
         let text = format!("{}{}", mark(process), row(&|column| (column.text)(process)));
         let style = match (at == selected, process) {
-            (true, _) => look.selected(),
-            (false, process) if !process.live => look.dim(),
+            (true, _) => Look::selected(),
+            (false, process) if !process.live => Look::dim(),
             (false, process) if !process.verdicts.is_empty() => look.alarm(),
             _ => look.heat(1).fg(ratatui::style::Color::Reset),
         };
@@ -93,7 +93,7 @@ pub(super) fn draw(state: &State, look: Look, frame: &mut Frame<'_>, area: Rect)
     if more > 0 && room > shown {
         let (above, below) = (first, more - first);
         let text = format!("  ... {above} more above, {below} below");
-        put(frame, area, area.height - 1, Line::styled(text, look.dim()));
+        put(frame, area, area.height - 1, Line::styled(text, Look::dim()));
     }
 }
 

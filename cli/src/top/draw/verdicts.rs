@@ -29,7 +29,7 @@ fn lines(process: &Process, verdict: &Verdict, width: usize, look: Look) -> Vec<
         .into_iter()
         .filter_map(|(label, value)| Some(format!(" {label} {}", value.as_ref()?)))
         .collect::<String>();
-    let head = format!("! {}{place}", verdict.verdict);
+    let head = format!("! {}{place}", verdict.id);
     let text = format!("{head} {} {}: {}", process.command, process.pid, verdict.evidence);
     let mut lines: Vec<Line<'static>> = Vec::new();
     for line in wrap(&text, width) {
@@ -41,7 +41,7 @@ fn lines(process: &Process, verdict: &Verdict, width: usize, look: Look) -> Vec<
         });
     }
     let advice = wrap(&verdict.advice, width.saturating_sub(2));
-    lines.extend(advice.into_iter().map(|line| Line::styled(format!("  {line}"), look.dim())));
+    lines.extend(advice.into_iter().map(|line| Line::styled(format!("  {line}"), Look::dim())));
     lines
 }
 
@@ -51,7 +51,7 @@ fn all_lines(state: &State, width: u16, look: Look) -> Vec<Line<'static>> {
         let mut alive = state.view.processes.iter().filter(|process| process.live);
         let hot = alive
             .any(|process| hottest(process, Measure::Trouble).is_some_and(|(_, _, heat)| heat.level >= HOT));
-        return vec![Line::styled(if hot { "no verdict yet" } else { "no verdict" }, look.dim())];
+        return vec![Line::styled(if hot { "no verdict yet" } else { "no verdict" }, Look::dim())];
     }
     all.into_iter().flat_map(|(process, verdict)| lines(process, verdict, usize::from(width), look)).collect()
 }
