@@ -99,3 +99,25 @@ impl Source for Played {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stormglass_telemetry::{Identity, Writer};
+
+    use super::*;
+
+    #[test]
+    fn it_shows_what_the_page_shows_and_removes_nothing() {
+        let place = tempfile::tempdir().expect("a directory");
+        let directory = Directory::at(place.path().join("segments"));
+        let mut live = Live::new(directory.clone());
+        assert!(live.snapshots().is_empty(), "there is no directory yet");
+        let writer = Writer::create(&directory, &Identity { strategy: "mutex", ..Identity::default() });
+        let path = writer.as_ref().expect("a segment").path().expect("it has a file").to_owned();
+        let frame = live.frame().expect("JSON");
+        assert_eq!(frame["processes"][0]["strategy"], "mutex");
+        drop(writer);
+        assert_eq!(live.snapshots().len(), 1, "the dead are shown");
+        assert!(path.exists());
+    }
+}
