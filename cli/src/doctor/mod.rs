@@ -1,6 +1,6 @@
 //! `stormglass doctor`: what works on this machine, and how to mend the rest.
 //!
-//! [`probe`] looks and judges nothing; [`findings`] judges and looks at nothing. Invariant: it changes nothing that stays.
+//! [`mod@probe`] looks and judges nothing; [`mod@findings`] judges and looks at nothing. Invariant: it changes nothing that stays.
 
 mod findings;
 mod probe;
