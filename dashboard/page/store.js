@@ -4,6 +4,7 @@
 // time lines show and a little more, whatever the number of processes.
 
 import { rank, seriesOf } from "./designs.js";
+import { gather } from "./verdicts.js";
 
 /** Milliseconds that the time lines show. */
 export const WINDOW = 60000;
@@ -41,6 +42,8 @@ export class Store {
   /** Whether a design is on trial now. */
   racing = false;
   leftOut = 0;
+  /** What is wrong, and what was in the last minute. */
+  verdicts = [];
   report = null;
 
   /** Keeps points for so many milliseconds and a little more. */
@@ -53,8 +56,8 @@ export class Store {
     const copy = new Store(Infinity);
     copy.#latest = new Map(this.#latest);
     copy.#runs = new Map([...this.#runs].map(([id, run]) => [id, { ...run, points: [...run.points] }]));
-    const { time, lastPoint, anyLive, racing, leftOut, report } = this;
-    return Object.assign(copy, { time, lastPoint, anyLive, racing, leftOut, report });
+    const { time, lastPoint, anyLive, racing, leftOut, report, verdicts } = this;
+    return Object.assign(copy, { time, lastPoint, anyLive, racing, leftOut, report, verdicts });
   }
 
   /** Keeps points for another length of time from now on; a long one has fewer a second. What lies further back has to be asked
@@ -79,6 +82,7 @@ export class Store {
     this.time = frame.time;
     this.report = frame.results ?? this.report;
     this.leftOut = frame.left_out ?? 0;
+    this.verdicts = gather(frame);
     this.anyLive = frame.processes.some((process) => process.live);
     this.racing = frame.processes.some((process) => process.live && !process.general);
     this.points(frame);

@@ -125,3 +125,86 @@ impl Player {
         Ok((before.unix_ms < now).then_some(before))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use stormglass_telemetry::{Metric, Select};
+
+    use super::*;
+    use crate::past::Past;
+    use crate::synthetic::{self, SECOND};
+
+    const START: u64 = 1_700_000_000_000;
+
+    /// A hundred seconds of one process, as a file.
+    fn bytes() -> Vec<u8> {
+        let mut past = Past::default();
+        for second in 0..100 {
+            let mut snapshot = synthetic::snapshot(synthetic::process(1, "mutex"), (second + 5) * SECOND);
+            synthetic::add(&mut snapshot, Metric::RingHits, &[0], 0, 1000 * second);
+            let now = Now { unix_ms: START + second * 1000, monotonic: snapshot.taken };
+            past.record(now, 0, &[snapshot]);
+        }
+        past.recording(START, u64::MAX, 0)
+    }
+
+    fn tape(bytes: &[u8]) -> Result<Tape, RecordingError> {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(bytes).expect("room");
+        Tape::open(file.path())
+    }
+
+    #[test]
+    fn a_player_moves_with_time_at_its_speed_and_stops_at_the_end() {
+        let mut player = Player::new(Arc::new(tape(&bytes()).expect("a recording")), 4.0);
+        let hits = |player: &Player| {
+            player.moment().expect("it can be read").snapshots[0].counts.sum(Metric::RingHits, Select::ALL)
+        };
+        assert_eq!((player.at(), hits(&player)), (START, Some(0)));
+        assert!(player.before().expect("it can be read").is_none(), "nothing lies before the beginning");
+        player.pass(Duration::from_secs(10));
+        assert_eq!((player.at(), hits(&player)), (START + 40_000, Some(40_000)));
+        assert_eq!(player.before().expect("it can be read").map(|m| m.unix_ms), Some(START + 39_000));
+        player.play(false);
+        player.pass(Duration::from_secs(10));
+        assert_eq!((player.at(), player.is_playing()), (START + 40_000, false));
+        player.play(true);
+        player.set_speed(0.5);
+        player.pass(Duration::from_secs(3));
+        assert_eq!(
+            (player.at(), hits(&player)),
+            (START + 41_500, Some(41_000)),
+            "between two it is the earlier"
+        );
+        player.seek(0);
+        assert_eq!(player.at(), START);
+        player.set_speed(1000.0);
+        player.pass(Duration::from_mins(1));
+        assert!(player.has_ended() && !player.is_playing());
+        assert_eq!((player.at(), hits(&player)), (START + 99_000, Some(99_000)));
+    }
+
+    #[test]
+    fn a_tape_goes_as_far_as_its_file_can_be_read_and_says_so() {
+        let whole = bytes();
+        assert!(tape(&whole).expect("a recording").is_whole());
+        let cut = tape(&whole[..whole.len() - 20]).expect("what is left");
+        assert!(!cut.is_whole() && cut.damage().is_none());
+        assert_eq!(cut.reach(), (START, START + 98_000));
+        let mut hurt = whole.clone();
+        let middle = whole.len() * 3 / 4;
+        hurt[middle] ^= 1;
+        let hurt = tape(&hurt).expect("what lies before");
+        assert!(
+            hurt.damage().is_some_and(|damage| damage.contains("damaged at byte")),
+            "{:?}",
+            hurt.damage()
+        );
+        assert!(hurt.reach().1 < START + 98_000 && hurt.moment(u64::MAX).is_ok());
+        assert!(matches!(tape(&whole[..40]), Err(RecordingError::Empty)));
+        assert!(matches!(tape(b"something else"), Err(RecordingError::Foreign)));
+        assert!(matches!(Tape::open(std::path::Path::new("/nonexistent")), Err(RecordingError::Io(_))));
+    }
+}

@@ -18,7 +18,7 @@ pub(crate) fn span_frame(from: Option<&Moment>, to: &Moment, marks: &Marks) -> F
         let id = ProcessId::of(&snapshot.process);
         let before = from.and_then(|from| from.snapshots.iter().find(|s| ProcessId::of(&s.process) == id));
         let body = Arc::new(Body::new(snapshot, &spans(before, snapshot)));
-        ProcessFrame::new(body, snapshot, now, (marks.at(id, to.unix_ms), Vec::new()))
+        ProcessFrame::new(body, snapshot, now, marks.at(id, to.unix_ms))
     });
     Frame {
         time: to.unix_ms,

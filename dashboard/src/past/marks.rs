@@ -14,6 +14,9 @@ use crate::shown::Shown;
 /// Marks that are kept.
 const MARKS: usize = 256;
 
+/// Milliseconds for which one that is over is still told.
+const LINGER: u64 = 60_000;
+
 /// A verdict in a process.
 #[derive(Clone, Debug)]
 struct Mark {
@@ -75,13 +78,23 @@ impl Marks {
         }
     }
 
-    /// What was on in a process at a moment.
-    pub(crate) fn at(&self, process: ProcessId, unix_ms: u64) -> Vec<Shown> {
-        let was_on = |mark: &&Mark| {
-            let (since, until) = mark.verdict.span();
-            mark.process == process && since <= unix_ms && until.is_none_or(|until| unix_ms < until)
-        };
-        self.0.iter().filter(was_on).map(|mark| mark.verdict.clone()).collect()
+    /// What was on in a process at a moment, and what had been over for less than a minute then, the newest first: as a frame of
+    /// that moment said it.
+    pub(crate) fn at(&self, process: ProcessId, unix_ms: u64) -> (Vec<Shown>, Vec<Shown>) {
+        let (mut on, mut over) = (Vec::new(), Vec::new());
+        for mark in self.0.iter().filter(|mark| mark.process == process) {
+            match mark.verdict.span() {
+                (since, _) if since > unix_ms => {}
+                (_, Some(until)) if until <= unix_ms => {
+                    if unix_ms - until < LINGER {
+                        over.push(mark.verdict.clone());
+                    }
+                }
+                _ => on.push(mark.verdict.still_on()),
+            }
+        }
+        over.reverse();
+        (on, over)
     }
 }
 

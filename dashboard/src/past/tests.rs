@@ -36,7 +36,7 @@ fn grown(mut snapshot: Snapshot, second: u64, busy: usize) -> Snapshot {
 
 fn finding(verdict: Verdict) -> Finding {
     let storm =
-        RetryStorm { failures_per_second: 1e6, failed_share: 0.5, failures_per_batch: None, remote: false };
+        RetryStorm { failures_per_second: 1e6, failed_share: 0.5, failures_per_batch: 26.0, remote: false };
     let place = Place { class: Some("8192".to_owned()), shard: Some("3".to_owned()) };
     Finding {
         verdict,
@@ -174,7 +174,7 @@ fn a_verdict_leaves_a_mark_and_a_capture_and_a_recording_finds_it_again() {
         }
     }
     let of = |marks: &Marks, second: u64| -> Vec<String> {
-        let shown = serde_json::to_value(marks.at(id, now(second).unix_ms)).expect("JSON");
+        let shown = serde_json::to_value(marks.at(id, now(second).unix_ms).0).expect("JSON");
         let all = shown.as_array().expect("a list").clone();
         all.iter().filter_map(|v| v["verdict"].as_str().map(str::to_owned)).collect()
     };
