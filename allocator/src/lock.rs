@@ -38,7 +38,7 @@ impl<T> Lock<T> {
     pub(crate) fn with(&self, site: Site<'_>, f: impl FnOnce(&mut T)) {
         if !self.try_acquire() {
             site.counters.lock_try_failures.add(1);
-            let start = clock::ticks();
+            let start = clock::stamp();
             self.wait(site);
             site.counters.lock_contended.add(1);
             site.counters.lock_wait.record(site.clock.since(start));
@@ -67,12 +67,12 @@ impl<T> Lock<T> {
     }
 
     fn hold(&self, site: Site<'_>, f: impl FnOnce(&mut T)) {
-        let start = clock::ticks();
+        let start = clock::stamp();
         seam::reached(site);
         // SAFETY: the state was moved from FREE to held by this thread and is not yet released, so no other reference
         // to the value exists.
         f(unsafe { &mut *self.value.get() });
-        let end = clock::ticks();
+        let end = clock::stamp();
         self.release();
         // After the release, so that the counting is not part of the critical section.
         site.counters.lock_acquisitions.add(1);

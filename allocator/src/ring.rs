@@ -36,7 +36,7 @@ impl Ring {
     pub(crate) fn take(&mut self, counters: &ClassCounters) -> Option<NonNull<u8>> {
         let top = self.len(counters).wrapping_sub(1);
         let block = *self.blocks.get(top)?;
-        counters.ring_hits.add(1);
+        counters.ring_hits.advance(1);
         NonNull::new(block)
     }
 
@@ -46,7 +46,7 @@ impl Ring {
         let len = self.len(counters);
         let Some(place) = self.blocks.get_mut(len) else { return false };
         *place = block.as_ptr();
-        counters.ring_returns.add(1);
+        counters.ring_returns.advance(1);
         true
     }
 

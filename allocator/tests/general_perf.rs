@@ -44,6 +44,7 @@ fn samples() -> (u64, u64) {
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn threads_have_counters_of_their_own_and_leave_none_behind() {
     general::sample_software_events();
     // Twice: the first slow path makes the segment.

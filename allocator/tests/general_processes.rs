@@ -341,6 +341,7 @@ fn segment() -> Option<Segment> {
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn the_segment_counts_what_was_done_and_goes_with_the_process() {
     if !is_child() {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -389,6 +390,7 @@ fn the_segment_counts_what_was_done_and_goes_with_the_process() {
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn a_forked_child_has_a_segment_of_its_own_and_leaves_the_parents_counts_alone() {
     if !is_child() {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -443,6 +445,7 @@ fn a_process_that_can_make_no_segment_runs_and_says_why_only_if_asked() {
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn another_design_serves_mid_sizes_and_has_a_segment_of_its_own() {
     let name = "another_design_serves_mid_sizes_and_has_a_segment_of_its_own";
     if !is_child() {

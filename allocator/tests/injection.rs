@@ -22,6 +22,7 @@ fn writer(injected: &str) -> (tempfile::TempDir, Writer) {
 /// Every lock and every CAS on the delayed shard lasts the delay at least, by the counters themselves. Only the lower bound
 /// is certain, so only that is checked.
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn each_pass_through_a_delayed_seam_takes_its_delay() {
     const NANOSECONDS: u64 = 20_000;
     let inject = injection("class=8192,shard=3,delay=20us");
@@ -53,6 +54,7 @@ fn each_pass_through_a_delayed_seam_takes_its_delay() {
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn a_pool_and_a_segment_that_disagree_are_refused() {
     let inject = injection("class=8192,shard=3,delay=500ns");
     for (said, wanted) in [

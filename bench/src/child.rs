@@ -38,12 +38,12 @@ impl Children {
     /// # Errors
     /// If the program's own file cannot be found.
     pub fn of_this_program() -> io::Result<Children> {
-        Ok(Children {
-            program: std::env::current_exe()?,
-            before: vec!["measure".into()],
-            grace: GRACE,
-            perf: false,
-        })
+        Ok(Children::of(std::env::current_exe()?))
+    }
+
+    /// Children that are another build of this program.
+    pub(crate) fn of(program: PathBuf) -> Children {
+        Children { program, before: vec!["measure".into()], grace: GRACE, perf: false }
     }
 
     /// Children that sample their slow paths by the processor's counters, where there are some.

@@ -8,6 +8,8 @@ use rustix::io::Errno;
 /// Why a segment could not be made.
 #[derive(Debug)]
 pub enum WriteError {
+    /// This build has no counters.
+    Uncounted,
     /// The directory for segments cannot be used.
     Directory {
         /// Which.
@@ -42,6 +44,9 @@ impl WriteError {
 impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            WriteError::Uncounted => f.write_str(
+                "it counts nothing: it was built with the feature `uncounted`, which is for `stormglass bench --cost` alone",
+            ),
             WriteError::Directory { path, reason } => write!(
                 f,
                 "cannot keep counters in {}: {reason}; set STORMGLASS_DIR to a directory of your own on a tmpfs",

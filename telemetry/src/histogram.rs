@@ -4,6 +4,7 @@
 //! counts those above every bound. Buckets are not cumulative in the segment; the exposition adds them up.
 
 use crate::Cell;
+use crate::cell::COUNTING;
 
 /// How many bounds a histogram has at most; the segment's descriptors have room for this many.
 pub const MAX_BOUNDS: usize = 16;
@@ -41,8 +42,10 @@ impl<const BUCKETS: usize> Histogram<BUCKETS> {
     }
 
     fn record_in(&self, bucket: usize, value: u64) {
-        self.buckets[bucket].add(1);
-        self.sum.add(value);
+        if COUNTING {
+            self.buckets[bucket].add(1);
+            self.sum.add(value);
+        }
     }
 }
 

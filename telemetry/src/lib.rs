@@ -6,6 +6,7 @@
 
 mod cell;
 pub mod clock;
+pub mod cost;
 mod counts;
 pub mod diagnosis;
 mod directory;
@@ -33,7 +34,7 @@ mod snapshot;
 mod union;
 mod writer;
 
-pub use cell::Cell;
+pub use cell::{COUNTING, Cell};
 pub use counts::{Counts, Family, HistogramCounts, LabelValues, Schema, Select};
 pub use directory::{Directory, Reaper, Stamp};
 pub use error::{ClaimError, Problem, ReadError, WriteError};

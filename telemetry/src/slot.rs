@@ -9,6 +9,7 @@
 use core::mem::{offset_of, size_of};
 
 use crate::Cell;
+use crate::cell::COUNTING;
 use crate::schema::{CLASSES, ClassCounters, Metric, SHARDS, Scope, ShardCounters, TotalCounters};
 
 /// Everything that one thread counts. Lies in the segment; one owner at a time. Of the mid pool, unless said otherwise.
@@ -60,7 +61,7 @@ impl<const C: usize, const S: usize> SlotCounters<C, S> {
         const { Self::FITS };
         let bit = 1 << (class * S + shard);
         let touched = self.touched.get();
-        if touched & bit == 0 {
+        if COUNTING && touched & bit == 0 {
             self.touched.set(touched | bit);
         }
         &self.shards[class][shard]

@@ -17,6 +17,7 @@ use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
+use crate::cell::COUNTING;
 use crate::directory::Directory;
 use crate::error::{ClaimError, WriteError};
 use crate::fork::{self, Mappings, Registered};
@@ -142,6 +143,10 @@ impl<const C: usize, const S: usize> Writer<C, S> {
         shape: Shape<'_>,
     ) -> Result<Writer<C, S>, WriteError> {
         const { SlotCounters::<C, S>::FITS };
+        // Zeros would pass for a measurement.
+        if !COUNTING {
+            return Err(WriteError::Uncounted);
+        }
         directory.prepare()?;
         let pid = std::process::id();
         // Relaxed: a hint, which saves a process of many segments from trying the names of all its others.

@@ -12,7 +12,7 @@ use core::sync::atomic::AtomicPtr;
 
 use rustix::mm::{MapFlags, ProtFlags};
 use stormglass_telemetry::perf::Sampler;
-use stormglass_telemetry::{Slot, SlotCounters, clock};
+use stormglass_telemetry::{COUNTING, Slot, SlotCounters, clock};
 
 use super::capacity::{self, Turn};
 use super::dead::Owner;
@@ -219,7 +219,7 @@ impl ThreadHeap {
 
     /// A block of a batch that another ring has spilled, the others of which go into the ring.
     fn allocate_from_transfer(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
-        let start = clock::ticks();
+        let start = clock::stamp();
         self.sampler.begin(start);
         let (counters, tally) = (self.counters_apart(), self.tally(class));
         let taken = TRANSFER.take(class, |batch| {
@@ -239,7 +239,7 @@ impl ThreadHeap {
 
     /// A block of a batch of at most `most`, the others of which go into the ring.
     fn allocate_from_pages(&mut self, class: Class, most: usize, core: &Core) -> Option<(NonNull<u8>, bool)> {
-        let start = clock::ticks();
+        let start = clock::stamp();
         self.sampler.begin(start);
         let mut batch = Batch::of_at_most(most);
         self.fill(class, &mut batch, core);
@@ -301,7 +301,7 @@ impl ThreadHeap {
         {
             return;
         }
-        let start = clock::ticks();
+        let start = clock::stamp();
         self.sampler.begin(start);
         self.spill_batch(class, core);
         let counters = &self.counters_apart().classes[class.index()];
@@ -392,7 +392,12 @@ impl ThreadHeap {
     pub(super) fn spill_unused(&mut self, core: &Core) {
         for class in Class::all() {
             let counters = &self.counters_apart().classes[class.index()];
-            let used = counters.ring_hits.get().wrapping_add(counters.ring_returns.get());
+            let used = if COUNTING {
+                counters.ring_hits.get().wrapping_add(counters.ring_returns.get())
+            } else {
+                // As good a guess as there is: a ring that is in use seldom holds as many blocks as the last time.
+                self.front.len(class) as u64
+            };
             if core::mem::replace(&mut self.used[class.index()], used) == used {
                 self.spill_whole(class, core);
                 self.shrink(class, capacity::first(class));
@@ -407,7 +412,7 @@ impl ThreadHeap {
     }
 
     fn end_slow_path(&mut self, class: Class, start: u64, core: &Core) {
-        let nanoseconds = core.clock.nanoseconds(clock::ticks().wrapping_sub(start));
+        let nanoseconds = core.clock.nanoseconds(clock::stamp().wrapping_sub(start));
         let shard = self.counters().shard(class.index(), 0);
         shard.slow_path.add(nanoseconds);
         self.sampler.end(shard);

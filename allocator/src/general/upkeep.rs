@@ -154,7 +154,7 @@ impl ThreadHeap {
 
     /// Idle memory of the space becomes the kernel's.
     fn sweep(&self, sweep: Sweep, at_most: usize, core: &Core) -> usize {
-        let (start, counters) = (clock::ticks(), self.counters_apart());
+        let (start, counters) = (clock::stamp(), self.counters_apart());
         let bytes = core.space.sweep(sweep, at_most, |class, bytes| {
             counters.shard(class.index(), 0).page_purged_bytes.add(bytes as u64);
         });
@@ -162,7 +162,7 @@ impl ThreadHeap {
             LIMIT.give_back(bytes);
             core.count_purged(bytes as u64);
             counters.totals.purges.add(1);
-            counters.totals.purge.add(core.clock.nanoseconds(clock::ticks().wrapping_sub(start)));
+            counters.totals.purge.add(core.clock.nanoseconds(clock::stamp().wrapping_sub(start)));
         }
         bytes
     }

@@ -65,7 +65,8 @@ mod table;
 mod models;
 #[cfg(all(test, not(loom)))]
 mod scene;
-#[cfg(all(test, not(loom)))]
+// Each of its tests is about what is counted.
+#[cfg(all(test, not(loom), not(feature = "uncounted")))]
 mod scripted;
 #[cfg(all(test, not(loom)))]
 mod tests;

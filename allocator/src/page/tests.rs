@@ -27,6 +27,7 @@ fn cas_attempts(thread: &Thread) -> u64 {
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn a_fresh_page_gives_each_of_its_blocks_once_lowest_first() {
     for bytes in CLASS_BYTES {
         let scene = Scene::of(bytes as usize);
@@ -56,6 +57,7 @@ fn own_blocks_come_back_without_any_cas() {
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn a_thread_that_starts_has_the_blocks_of_the_one_that_ended_and_maps_no_page() {
     let scene = Scene::of(32 << 10);
     let first = scene.thread();
@@ -79,6 +81,7 @@ fn a_thread_that_starts_has_the_blocks_of_the_one_that_ended_and_maps_no_page() 
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn a_thread_that_runs_dry_takes_idle_heaps_before_it_maps_a_page() {
     let scene = Scene::of(32 << 10);
     let (dry, gone, exhausted) = (scene.thread(), scene.thread(), scene.thread());
@@ -154,6 +157,7 @@ fn a_page_that_is_whole_is_broken_where_there_is_no_other_block() {
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn a_page_that_others_made_whole_leaves_once_that_was_looked_at() {
     let scene = Scene::of(32 << 10);
     let (thread, other) = (scene.thread(), scene.thread());
@@ -204,6 +208,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 
 proptest! {
     #[test]
+    #[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
     fn no_block_is_given_twice_and_all_come_back(bytes in prop::sample::select(&CLASS_BYTES[..]), acts in acts()) {
         let scene = Scene::of(bytes as usize);
         let mut threads: Vec<Rc<Thread>> = (0..THREADS).map(|_| scene.thread()).collect();

@@ -1,4 +1,4 @@
-//! The functions of the C library that a comparison calls: the allocator, whatever serves it, and two questions.
+//! The functions of the C library that a comparison calls: the allocator, whatever serves it, and three questions.
 //!
 //! Invariant: these are bound by the dynamic loader, so a library that is preloaded is what answers the first five; which
 //! one does is asked, not assumed ([`serving`]).
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::ptr::{self, NonNull};
 
 mod raw {
-    use super::{DlInfo, RUsage, c_int, c_long, c_void};
+    use super::{DlInfo, RUsage, c_char, c_int, c_long, c_void};
 
     unsafe extern "C" {
         pub(super) fn malloc(size: usize) -> *mut u8;
@@ -18,6 +18,7 @@ mod raw {
         pub(super) fn realloc(block: *mut u8, size: usize) -> *mut u8;
         pub(super) fn aligned_alloc(align: usize, size: usize) -> *mut u8;
         pub(super) fn free(block: *mut u8);
+        pub(super) fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
         pub(super) fn dladdr(address: *const c_void, info: *mut DlInfo) -> c_int;
         pub(super) fn getrusage(who: c_int, usage: *mut RUsage) -> c_int;
         pub(super) fn mmap(
@@ -82,6 +83,23 @@ fn file_of(function: *const c_void) -> Option<PathBuf> {
     // SAFETY: the loader's own string, which lasts as long as the object is loaded: that of `malloc` for ever.
     let file = unsafe { CStr::from_ptr(info.file) };
     Some(PathBuf::from(OsStr::from_bytes(file.to_bytes())))
+}
+
+/// Whether our library, where it is loaded, counts what it does; `None` where it is not. Every process has allocated something
+/// before it asks, so a library that knows of nothing counts nothing.
+pub(crate) fn counts() -> Option<bool> {
+    // SAFETY: a null handle asks all objects of the process (RTLD_DEFAULT), the name is a C string.
+    let found = unsafe { raw::dlsym(ptr::null_mut(), c"stormglass_stats_json".as_ptr()) };
+    if found.is_null() {
+        return None;
+    }
+    // SAFETY: a function of that name is our library's, whose header declares it so.
+    let stats: unsafe extern "C" fn(*mut u8, usize) -> usize = unsafe { std::mem::transmute(found) };
+    let mut text = [0_u8; 4096];
+    // SAFETY: the buffer is ours and as long as is said.
+    let len = unsafe { stats(text.as_mut_ptr(), text.len()) };
+    let figures: serde_json::Value = serde_json::from_slice(text.get(..len)?).ok()?;
+    Some(figures.get("allocations")?.as_u64()? > 0)
 }
 
 /// `struct rusage` of 64-bit Linux.

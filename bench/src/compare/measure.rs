@@ -31,6 +31,9 @@ pub struct Run {
     pub cpu_seconds: f64,
     /// The object that served.
     pub served_by: String,
+    /// Whether our library counted what it did; `None` of other libraries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<bool>,
     /// The most memory that the process had at once until the end of the timed part; of `startup`, a short process's.
     pub peak_bytes: u64,
     /// Page faults in the timed part that took no disk.
@@ -134,6 +137,7 @@ impl Watch {
             ops_per_second: ops as f64 / seconds.max(1e-9),
             cpu_seconds: more(|used| used.cpu_micros) as f64 / 1e6,
             served_by,
+            counted: c::counts(),
             peak_bytes: self.peak_bytes,
             minor_faults: more(|used| used.minor_faults),
             switches: more(|used| used.switches),

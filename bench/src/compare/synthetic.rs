@@ -34,6 +34,7 @@ pub(super) fn run(ops_per_second: f64, peak_bytes: u64) -> Run {
         ops_per_second,
         cpu_seconds: 0.5,
         served_by: "/lib/served.so".into(),
+        counted: None,
         peak_bytes,
         minor_faults: 1234,
         switches: 56,

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, WaitOptions, getrlimit, setrlimit, waitpid};
 
+use stormglass_telemetry::COUNTING;
+
 use super::tests::large;
 use super::*;
 
@@ -77,7 +79,9 @@ fn purging_lowers_the_resident_size() {
     assert!(resident() >= before + 64 * MIB);
     give(&large, block);
     assert!(resident() < before + 8 * MIB);
-    assert_eq!(counters.large_purged_bytes.get(), 128 * MIB as u64);
+    if COUNTING {
+        assert_eq!(counters.large_purged_bytes.get(), 128 * MIB as u64);
+    }
 }
 
 #[test]
@@ -98,7 +102,7 @@ fn under_a_limit_of_the_address_space_less_is_reserved_and_the_rest_is_found() {
     assert!(blocks.len() > 600, "only {} MiB of 1 GiB were had", blocks.len());
     assert_eq!(blocks.len() - mappings, reserved / MIB, "spans first, then mappings");
     large.check();
-    assert!(counters.kernel_refusals.get() > 0);
+    assert!(!COUNTING || counters.kernel_refusals.get() > 0);
     for block in blocks.drain(..) {
         give(&large, block);
     }

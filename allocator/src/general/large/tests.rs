@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use proptest::prelude::*;
+use stormglass_telemetry::COUNTING;
 
 use super::granule::{GRANULE_PAGES, MAX_SIZE};
 use super::growing::SMALL;
@@ -212,15 +213,15 @@ proptest! {
                 &counters.large_retaken_bytes,
             ]
             .map(stormglass_telemetry::Cell::get);
-            prop_assert!(purged >= retaken);
-            prop_assert_eq!(mapped + retaken - purged - unmapped, large.figures().mapped as u64);
+            if COUNTING {
+                prop_assert!(purged >= retaken);
+                prop_assert_eq!(mapped + retaken - purged - unmapped, large.figures().mapped as u64);
+            }
             let live: usize = model.values().map(|known| known.len).sum();
             prop_assert_eq!(large.figures().live, live);
             prop_assert!(large.figures().cached <= (live / 4).max(TIGHT.cache));
-            prop_assert_eq!(
-                counters.large_allocated_bytes.get() - counters.large_freed_bytes.get(),
-                live as u64
-            );
+            let counted = counters.large_allocated_bytes.get() - counters.large_freed_bytes.get();
+            prop_assert!(!COUNTING || counted == live as u64);
         }
         for known in model.values() {
             prop_assert!(has_stamp(known.block, known.len, known.stamp));
@@ -228,7 +229,9 @@ proptest! {
             prop_assert_eq!(unsafe { large.free(known.block, &counters) }, Ok(()));
         }
         freed += model.len() as u64;
-        prop_assert_eq!((counters.large_allocations.get(), counters.large_frees.get()), (allocated, freed));
+        if COUNTING {
+            prop_assert_eq!((counters.large_allocations.get(), counters.large_frees.get()), (allocated, freed));
+        }
         let (_, at_end) = (large.purge(now, 0, &counters), large.figures());
         prop_assert_eq!((at_end.live, at_end.cached, at_end.mapped, at_end.mappings), (0, 0, 0, 0));
     }
@@ -336,6 +339,7 @@ fn a_block_shrinks_and_grows_in_place() {
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn a_block_that_outgrows_its_place_leaves_the_reservation_with_its_pages() {
     let (large, counters) = (large(ROOMY), Totals::default());
     let block = large.take(5 * MIB);
@@ -424,6 +428,7 @@ fn a_block_keeps_its_alignment_or_stays() {
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn absurd_sizes_and_alignments_are_refused() {
     let (large, counters) = (large(TIGHT), Totals::default());
     let block = large.take(100 * KIB);
@@ -499,6 +504,7 @@ fn the_limit_refuses_and_recovers() {
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
 fn when_the_reservation_is_used_up_blocks_get_mappings() {
     let (large, counters) = (large(Bounds { reserve: 16 * MIB, ..TIGHT }), Totals::default());
     let blocks: Vec<_> = (0..40).map(|_| large.allocate(MIB, 1, true, &counters).expect("memory")).collect();
