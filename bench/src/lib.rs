@@ -3,12 +3,14 @@
 //! A [`Plan`] says which runs there are; [`run`] has each made by a child process ([`Children`]), which calls
 //! [`measure`]; results go into a [`Ledger`], which makes a [`Report`] at any moment; [`table::render`] shows it, and
 //! [`analysis`] judges the paper's claims by it.
-//! [`compare`] does the like for whole allocators, which are preloaded into the child.
+//! [`compare`] does the like for whole allocators, which are preloaded into the child,
+//! and [`cost`] for this one with its counters and without.
 //! Only ratios of runs that stood side by side are compared, never times of different days. See ARCHITECTURE.md.
 
 pub mod analysis;
 mod child;
 pub mod compare;
+pub mod cost;
 mod ledger;
 pub mod library;
 mod machine;

@@ -109,6 +109,8 @@ mod tests {
         assert_eq!(found.library, folder.join(NAME));
         assert_eq!(found.stale(&found.library, program), None);
         std::fs::remove_dir_all(&folder).expect("ours");
-        assert!(Uncounted::find(None, program).expect_err("nowhere").contains("/p/target/uncounted/release/"));
+        assert!(
+            Uncounted::find(None, program).expect_err("nowhere").contains("/p/target/uncounted/release/")
+        );
     }
 }

@@ -179,8 +179,7 @@ impl Plan {
     /// # Errors
     /// A sentence that says which wish cannot be fulfilled and why.
     pub fn new(wishes: &Wishes, cores: usize) -> Result<Plan, String> {
-        let (seconds, rounds) =
-            if wishes.quick { (QUICK_SECONDS, QUICK_ROUNDS) } else { (SECONDS, ROUNDS) };
+        let (seconds, rounds) = if wishes.quick { (QUICK_SECONDS, QUICK_ROUNDS) } else { (SECONDS, ROUNDS) };
         let rounds = wishes.rounds.unwrap_or(rounds);
         if !(1..=MOST_ROUNDS).contains(&rounds) {
             return Err(format!("--rounds {rounds} is out of range: it takes 1 to {MOST_ROUNDS}"));
