@@ -12,12 +12,14 @@ use std::time::Duration;
 use clap::{Args as Group, Parser, Subcommand};
 use stormglass_allocator::{Injection, StrategyId, UnknownStrategy};
 use stormglass_bench::analysis::ReportWishes;
+use stormglass_bench::cost::{self, What};
 use stormglass_bench::workload::{self, Workload};
 use stormglass_bench::{Request, Wishes};
 use stormglass_dashboard::{Exposure, Grouping, Token};
 
 use crate::check::{self, CheckArgs};
 use crate::compare::{CompareArgs, MeasureMallocArgs};
+use crate::cost::CostArgs;
 use crate::doctor::{self, DoctorArgs};
 use crate::failure::Failure;
 use crate::record::RecordArgs;
@@ -36,6 +38,7 @@ Examples:
   stormglass bench --workload storm --inject class=8192,shard=3,delay=500ns
                                                  what more cores would do: a delay before every CAS of the shard
   stormglass bench --full                        the paper's lengths: 10 s a run, larson with 1 and 4 threads
+  stormglass bench --cost                        what counting costs, against a build without counters
   stormglass report                              the paper's claims, judged: a page, Markdown and JSON
   stormglass report --quick -o /tmp/report       the same in about a minute and a half, coarse
   stormglass report --from report.json           the page and the Markdown again, from its figures
@@ -151,6 +154,9 @@ pub(crate) enum Command {
     /// One run of `compare` in this process, as a line of JSON
     #[command(hide = true)]
     MeasureMalloc(MeasureMallocArgs),
+    /// A sidecar that ends with the process that started it
+    #[command(hide = true)]
+    ServeBeside(ServeArgs),
     /// Segments of processes that are not there, until an interrupt
     #[command(hide = true)]
     Synthesize(SynthesizeArgs),
@@ -204,9 +210,24 @@ pub(crate) struct BenchAloneArgs {
     /// Sample the slow paths by the processor's counters (STORMGLASS_PERF=1): cycles, instructions and cache misses by class and shard
     #[arg(long)]
     pub(crate) perf: bool,
+    #[command(flatten)]
+    pub(crate) cost: CostArgs,
 }
 
 impl BenchArgs {
+    /// What of it `--cost` goes by.
+    pub(crate) fn cost_wishes(&self, what: What, quick: bool) -> cost::Wishes {
+        cost::Wishes {
+            what,
+            workloads: self.workload.clone(),
+            designs: Designs::ids(&self.designs),
+            threads: self.threads,
+            seconds: self.seconds,
+            rounds: self.rounds,
+            quick,
+        }
+    }
+
     pub(crate) fn wishes(&self) -> Wishes {
         Wishes {
             workloads: self.workload.clone(),
@@ -233,7 +254,7 @@ pub(crate) struct ReportArgs {
     /// Only these designs; a claim about another one cannot be told [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     designs: Vec<Designs>,
-    /// Numbers of threads, such as 1,2,4; storm takes those from 2 [default: the paper's and up to twice the cores]
+    /// Numbers of threads, such as 1,2,4; storm takes those from 2 [default: the paper's and up to four times the cores]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     threads: Vec<usize>,
     /// Length of one run [default: 0.8, quick 0.3]

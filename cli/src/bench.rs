@@ -7,13 +7,16 @@ use stormglass_bench::Plan;
 use crate::args::BenchAloneArgs;
 use crate::failure::Failure;
 use crate::interrupt::{EXIT_CODE, Interrupt, runtime};
-use crate::{benchmark, output, shared_memory};
+use crate::{benchmark, cost, output, shared_memory};
 
 /// Runs the benchmark and prints its report; after an interrupt, that of the finished runs.
 ///
 /// # Errors
 /// If the plan is impossible, there is no shared memory, or no run finished.
 pub(crate) fn bench(args: &BenchAloneArgs) -> Result<ExitCode, Failure> {
+    if let Some(what) = args.cost.what {
+        return cost::cost(args, what);
+    }
     let plan = Plan::new(&args.bench.wishes()).map_err(Failure::impossible)?;
     shared_memory::check()?;
     let outcome = runtime()?.block_on(async {

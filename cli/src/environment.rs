@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Arg, ArgAction, Command};
 
 /// Options without a twin.
-const NONE: [&str; 15] = [
+const NONE: [&str; 16] = [
     // STORMGLASS_LIBRARY is the path of our library.
     "library",
     // What one asks for once.
@@ -24,6 +24,7 @@ const NONE: [&str; 15] = [
     // It excludes --listen.
     "no-page",
     // A single thing of one command.
+    "cost",
     "pid",
     "quick",
     "url",

@@ -8,6 +8,7 @@ mod bench;
 mod benchmark;
 mod check;
 mod compare;
+mod cost;
 mod doctor;
 mod environment;
 mod failure;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Some(Command::Completions(args)) => shell::completions(&args),
         Some(Command::Man(args)) => shell::man(&args),
         Some(Command::Serve(serve)) => serve::serve(&serve),
+        Some(Command::ServeBeside(serve)) => cost::serve_beside(&serve),
         Some(Command::Record(record)) => record::record(&record),
         Some(Command::Replay(replay)) => replay::replay(&replay),
         Some(Command::Measure(measure)) => measure::measure(&measure),

@@ -54,8 +54,13 @@ impl Sidecar {
         let base = url.strip_suffix("/metrics").unwrap_or(url).trim_end_matches('/');
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
         let token = token_file.map(read).transpose()?;
+        Ok(Sidecar { token, ..Sidecar::at(&base) })
+    }
+
+    /// One of this program's own, at the address that it said.
+    pub(crate) fn at(url: &str) -> Sidecar {
         let agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().new_agent();
-        Ok(Sidecar { base, token, agent })
+        Sidecar { base: url.trim_end_matches('/').to_owned(), token: None, agent }
     }
 
     pub(crate) fn name(&self) -> &str {

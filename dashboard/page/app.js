@@ -19,6 +19,7 @@ import { Store } from "./store.js";
 import { connect } from "./stream.js";
 import { lengthOf, Timelines } from "./timeline.js";
 import { Verdicts } from "./verdicts.js";
+import { Watching } from "./watching.js";
 
 const at = (id) => document.getElementById(id);
 const FOLLOW = "";
@@ -33,6 +34,7 @@ const past = new Past(at("past"), { show, zoomed, freeze: () => live.copy() });
 const timelines = new Timelines(at("timelines"), at("frozen"), (time) => past.seek(time));
 const verdicts = new Verdicts(at("verdicts"), showCell);
 const results = new Results(at("results"), at("machine"));
+const watching = new Watching(at("watching"), at("watching-cost"));
 const choice = { measure: "cas_failures_per_second", workload: FOLLOW };
 const compare = new Compare(at("compare"), past, () => choice.measure);
 let again = () => {};
@@ -60,6 +62,7 @@ function draw() {
   at("series-left-out").hidden = live.seriesLeftOut === 0;
   text(at("series-left-out"), `/metrics leaves out ${live.seriesLeftOut} series: there are more than --max-series allows.`);
   results.update(live.report);
+  watching.update(live.watchingCost);
   const edge = past.away ? { end: past.at, frozen: false } : live.edge();
   timelines.update(store.runs(), edge, past.window());
   const length = lengthOf(past.window());

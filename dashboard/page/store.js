@@ -46,6 +46,7 @@ export class Store {
   /** What is wrong, and what was in the last minute. */
   verdicts = [];
   report = null;
+  watchingCost = null;
 
   /** Keeps points for so many milliseconds and a little more. */
   constructor(window = WINDOW) {
@@ -82,6 +83,7 @@ export class Store {
   frame(frame) {
     this.time = frame.time;
     this.report = frame.results ?? this.report;
+    this.watchingCost = frame.watching_cost ?? null;
     this.leftOut = frame.left_out ?? 0;
     this.seriesLeftOut = frame.series_left_out ?? 0;
     this.verdicts = gather(frame);

@@ -57,4 +57,5 @@ pub(crate) const ASSETS: &[Asset] = assets! {
     "/stream.js" JS "stream.js";
     "/timeline.js" JS "timeline.js";
     "/verdicts.js" JS "verdicts.js";
+    "/watching.js" JS "watching.js";
 };

@@ -1,7 +1,7 @@
 //! `/metrics`: reads the segments when it is asked, and answers in the words that the client takes.
 //!
 //! ```text
-//! snapshots -> groups (series.rs) -> parts: verdicts.rs, processes.rs, hardware.rs, sidecar.rs -> families, within the budget -> text, OpenMetrics, protobuf
+//! snapshots -> groups (series.rs) -> parts: verdicts.rs, watching.rs, processes.rs, hardware.rs, sidecar.rs -> families, within the budget -> text, OpenMetrics, protobuf
 //! ```
 //!
 //! What else is to be exposed is one more part, in a file of its own.
@@ -19,6 +19,7 @@ mod processes;
 mod series;
 mod sidecar;
 mod verdicts;
+mod watching;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,6 +34,7 @@ use crate::perf::SharedPerf;
 use crate::retired::Group;
 use crate::source::SharedSource;
 use crate::verdicts::Verdicts;
+use crate::watching::Watching;
 use budget::{Budget, Order};
 use families::Families;
 use series::Series;
@@ -73,12 +75,13 @@ struct Moment<'a> {
     errors: u64,
     own: &'a OwnCounts,
     verdicts: &'a Verdicts,
+    watching: &'a Watching,
     perf: &'a SharedPerf,
 }
 
 /// What is exposed, in the order in which the budget is given out; the last is about the scrape itself.
-const PARTS: [fn(&Moment<'_>, &mut Families); 4] =
-    [verdicts::add, processes::add, hardware::add, sidecar::add];
+const PARTS: [fn(&Moment<'_>, &mut Families); 5] =
+    [verdicts::add, watching::add, processes::add, hardware::add, sidecar::add];
 
 /// Answers scrapes.
 #[derive(Clone)]
@@ -87,6 +90,7 @@ pub(crate) struct Exposition(Arc<Inner>);
 struct Inner {
     source: SharedSource,
     verdicts: Verdicts,
+    watching: Watching,
     options: Options,
     own: Arc<OwnCounts>,
     order: Mutex<Order>,
@@ -106,9 +110,20 @@ impl fmt::Display for Unwritable {
 impl std::error::Error for Unwritable {}
 
 impl Exposition {
+    #[cfg(test)]
     pub(crate) fn new(source: SharedSource, verdicts: Verdicts, options: Options) -> Exposition {
+        Exposition::knowing(source, verdicts, Watching::default(), options)
+    }
+
+    /// One that also tells what watching costs.
+    pub(crate) fn knowing(
+        source: SharedSource,
+        verdicts: Verdicts,
+        watching: Watching,
+        options: Options,
+    ) -> Exposition {
         let (own, order, warned) = (Arc::default(), Mutex::default(), AtomicBool::new(false));
-        Exposition(Arc::new(Inner { source, verdicts, options, own, order, warned }))
+        Exposition(Arc::new(Inner { source, verdicts, watching, options, own, order, warned }))
     }
 
     /// What it counts of itself.
@@ -131,7 +146,7 @@ impl Exposition {
     }
 
     fn families(&self) -> Vec<MetricFamily> {
-        let Inner { source, verdicts, options, own, order, .. } = &*self.0;
+        let Inner { source, verdicts, watching, options, own, order, .. } = &*self.0;
         let (snapshots, groups, errors) = {
             let mut source = source.lock();
             let snapshots = source.snapshots();
@@ -141,8 +156,15 @@ impl Exposition {
         source.perf.follow(&snapshots);
         // A panic while it was held cannot leave it in a bad state: it only ever learns.
         let groups = order.lock().unwrap_or_else(PoisonError::into_inner).sort(groups);
-        let moment =
-            Moment { snapshots: &snapshots, groups: &groups, errors, own, verdicts, perf: &source.perf };
+        let moment = Moment {
+            snapshots: &snapshots,
+            groups: &groups,
+            errors,
+            own,
+            verdicts,
+            watching,
+            perf: &source.perf,
+        };
         let mut families = Families::within(Budget::of(options.max_series));
         for part in PARTS {
             part(&moment, &mut families);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use stormglass_telemetry::cost::Cost;
 use stormglass_telemetry::{Delta, Liveness, Measures, Metric, Process, Select, Snapshot};
 
 use crate::general::General;
@@ -89,6 +90,8 @@ pub(crate) struct Frame {
     pub(crate) series_left_out: u64,
     /// The newest benchmark report.
     pub(crate) results: Option<Arc<Value>>,
+    /// What counting costs, as it was last measured here.
+    pub(crate) watching_cost: Option<Arc<Cost>>,
 }
 
 /// One process in a frame.
@@ -346,6 +349,7 @@ mod tests {
             left_out: 3,
             series_left_out: 7,
             results: None,
+            watching_cost: None,
         };
         let json = serde_json::to_value(&frame).expect("a frame is JSON");
         assert_eq!(json["time"], 5);

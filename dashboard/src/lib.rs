@@ -38,6 +38,7 @@ mod stream;
 mod synthetic;
 mod tape;
 mod verdicts;
+mod watching;
 
 pub use error::ServeError;
 pub use exposition::Grouping;

@@ -18,6 +18,7 @@ use crate::past::Past;
 use crate::results::Results;
 use crate::source::SharedSource;
 use crate::verdicts::{Clinic, Verdicts};
+use crate::watching::Watching;
 
 /// What is remembered of one process.
 #[derive(Default)]
@@ -33,6 +34,7 @@ pub(crate) struct Observer {
     results: Results,
     /// What the scrapes beside it count.
     scrapes: Arc<OwnCounts>,
+    watching: Watching,
     epoch: Epoch,
     clinic: Clinic,
     tracks: BTreeMap<ProcessId, Track>,
@@ -47,6 +49,7 @@ impl Observer {
             source,
             results,
             scrapes: Arc::default(),
+            watching: Watching::default(),
             epoch: Epoch::of(unix_ms, clock::monotonic()),
             clinic: Clinic::new(verdicts),
             tracks: BTreeMap::new(),
@@ -58,6 +61,11 @@ impl Observer {
     /// With the scrapes of an exposition, whose losses its frames tell of.
     pub(crate) fn beside(self, scrapes: Arc<OwnCounts>) -> Observer {
         Observer { scrapes, ..self }
+    }
+
+    /// With what counting costs, of which its frames and verdicts tell.
+    pub(crate) fn knowing(self, watching: Watching) -> Observer {
+        Observer { clinic: self.clinic.knowing(watching.clone()), watching, ..self }
     }
 
     /// Reads every process now, and says what is to be shown.
@@ -99,7 +107,16 @@ impl Observer {
         // Relaxed: a statistic.
         let series_left_out = self.scrapes.left_out.load(Ordering::Relaxed);
         let sidecar_verdicts = self.clinic.own(self.epoch);
-        Frame { time: now.unix_ms, processes, sidecar_verdicts, left_out, series_left_out, results }
+        let watching_cost = self.watching.latest();
+        Frame {
+            time: now.unix_ms,
+            processes,
+            sidecar_verdicts,
+            left_out,
+            series_left_out,
+            results,
+            watching_cost,
+        }
     }
 }
 

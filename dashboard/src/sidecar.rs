@@ -30,6 +30,7 @@ use crate::source::SharedSource;
 use crate::stream;
 use crate::tape::Tape;
 use crate::verdicts::Verdicts;
+use crate::watching::Watching;
 
 /// Series of a scrape at most, unless the user says otherwise.
 const MAX_SERIES: u64 = 50_000;
@@ -80,6 +81,7 @@ pub struct Sidecar {
     source: SharedSource,
     options: Options,
     results: Results,
+    watching: Watching,
     /// What is shown in place of processes.
     tape: Option<(Arc<Tape>, Playing)>,
     verdicts: Verdicts,
@@ -110,6 +112,9 @@ impl Sidecar {
         let failed = |source| ServeError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        // That of one user says nothing of the others' processes, and root trusts no file of theirs but segments.
+        let watching =
+            if config.all_users { Watching::default() } else { Watching::of(config.directory.clone()) };
         let source = if config.all_users {
             SharedSource::new(Everyone::new(config.keep_dead))
         } else {
@@ -123,6 +128,7 @@ impl Sidecar {
             source,
             options: Options { grouping: config.grouping, max_series: config.max_series },
             results: Results::default(),
+            watching,
             tape: None,
             verdicts: Verdicts::default(),
         })
@@ -143,6 +149,8 @@ impl Sidecar {
     /// If that last moment cannot be read.
     pub fn replay(mut self, tape: Arc<Tape>, name: String, speed: f64) -> Result<Sidecar, RecordingError> {
         self.source = SharedSource::new(Last::of(&tape)?);
+        // Of this machine, which need not be that of the recording.
+        self.watching = Watching::default();
         self.tape = Some((tape, Playing { name, speed }));
         Ok(self)
     }
@@ -174,8 +182,10 @@ impl Sidecar {
     ///
     /// None any more: what can go wrong is found out by [`Sidecar::bind`].
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
-        let exposition = Exposition::new(self.source.clone(), self.verdicts.clone(), self.options);
-        let observer = Observer::new(self.source, self.results, self.verdicts);
+        let (source, verdicts, watching) =
+            (self.source.clone(), self.verdicts.clone(), self.watching.clone());
+        let exposition = Exposition::knowing(source, verdicts, watching, self.options);
+        let observer = Observer::new(self.source, self.results, self.verdicts).knowing(self.watching);
         let observer = Arc::new(Mutex::new(observer.beside(Arc::clone(exposition.own()))));
         let (sampler, frames) = stream::channel(Arc::clone(&observer));
         let archive = match self.tape {

@@ -15,6 +15,7 @@ use stormglass_telemetry::{Counts, Delta, Process, Schema, Snapshot, clock};
 use crate::frame::{Epoch, ProcessId};
 use crate::retired::Group;
 use crate::shown::Shown;
+use crate::watching::Watching;
 
 /// What the events are filtered by: `RUST_LOG=stormglass::verdict=off`.
 const TARGET: &str = "stormglass::verdict";
@@ -136,16 +137,23 @@ pub(crate) struct Clinic {
     verdicts: Verdicts,
     cases: BTreeMap<ProcessId, Case>,
     own: Own,
+    watching: Watching,
 }
 
 impl Clinic {
     pub(crate) fn new(verdicts: Verdicts) -> Clinic {
-        Clinic { verdicts, cases: BTreeMap::new(), own: Own::default() }
+        Clinic { verdicts, cases: BTreeMap::new(), own: Own::default(), watching: Watching::default() }
+    }
+
+    /// One that knows what counting costs.
+    pub(crate) fn knowing(self, watching: Watching) -> Clinic {
+        Clinic { watching, ..self }
     }
 
     /// Takes in one read of all processes, and says what has turned on or off in which.
     pub(crate) fn look(&mut self, snapshots: &[Snapshot], now: u64) -> Vec<(ProcessId, Change)> {
         let mut all = Vec::new();
+        let cost = self.watching.latest();
         let mut before = std::mem::take(&mut self.cases);
         for snapshot in snapshots {
             let id = ProcessId::of(&snapshot.process);
@@ -153,7 +161,9 @@ impl Clinic {
                 process: Arc::clone(&snapshot.process),
                 diagnostician: Diagnostician::new(),
             });
-            let changes = case.diagnostician.see(snapshot, &Around::default());
+            let Process { strategy, workload, .. } = &*case.process;
+            let counting = cost.as_ref().and_then(|cost| cost.share(strategy, workload));
+            let changes = case.diagnostician.see(snapshot, &Around { counting, ..Around::default() });
             self.report(&case.process, &changes);
             all.extend(changes.into_iter().map(|change| (id, change)));
             self.cases.insert(id, case);

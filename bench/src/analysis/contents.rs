@@ -78,7 +78,8 @@ fn figures(analysis: &Analysis) -> Vec<Block> {
         charts(
             &format!("Throughput against threads, {workload}"),
             "Median operations a second. In each panel one design is drawn in full, the mutexes dashed, and all others faint \
-             behind. All panels have the same axes.",
+             behind. All panels have the same axes. The shaded ground has more threads than the machine has cores: there a \
+             thread waits for a processor, and others for what it holds.",
             chart::throughputs(report, workload),
         );
     }

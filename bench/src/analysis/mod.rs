@@ -36,6 +36,7 @@ pub use claims::claims;
 pub use html::html;
 pub use judge::{Claim, Verdict};
 pub use markdown::markdown;
+pub(crate) use plan::OVERCOMMIT;
 pub use plan::{ReportWishes, estimate, plan};
 pub use record::{Conditions, Record};
 pub use winners::Winner;

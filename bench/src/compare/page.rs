@@ -86,7 +86,7 @@ fn charts(report: &Report) -> Vec<Block> {
             add(
                 format!("Throughput against threads, {}", workload.name()),
                 "Median operations a second. In each panel one allocator is drawn in full, the baseline dashed, and all others faint \
-                 behind. All panels have the same axes.",
+                 behind. All panels have the same axes. The shaded ground has more threads than the machine has cores.",
                 chart::throughputs(&plain, workload.name()),
             );
         }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::contender::{Contender, Field, OURS, Serving};
 use super::workload::{self, Workload};
+use crate::analysis::OVERCOMMIT;
 use crate::machine::Machine;
 use crate::shape::Shape;
 
@@ -100,8 +101,6 @@ const ROUNDS: usize = 5;
 const MOST_ROUNDS: usize = 1000;
 /// Seconds of a run with `full`.
 const FULL_SECONDS: f64 = 2.0;
-/// Threads with `full`: up to so many times the cores.
-const OVERCOMMIT: usize = 4;
 const MOST_THREADS: usize = 64;
 
 impl Plan {

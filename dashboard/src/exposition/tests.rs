@@ -431,3 +431,25 @@ fn scrapes_are_counted() {
     assert!(text.contains("stormglass_segment_errors_total 2\n"));
     assert!(!text.contains("stormglass_scrape_duration_seconds_total 0\n"));
 }
+
+#[test]
+fn what_watching_costs_is_told_once_it_was_measured() {
+    assert!(!render(storm()).contains("watching_cost"), "nobody measured it");
+    let (_dir, watching) = crate::watching::tests::kept();
+    let options = Options { grouping: Grouping::Kind, max_series: u64::MAX };
+    let source = SharedSource::new(Fixed::new(Vec::new()));
+    let said = text(&Exposition::knowing(source, Verdicts::default(), watching, options));
+    let labels = r#"{allocator="general",strategy="page",watched="#;
+    for (name, watched, value) in [
+        ("ratio", "counted", "0.93"),
+        ("ratio", "scraped", "0.9"),
+        ("low_ratio", "counted", "0.91"),
+        ("high_ratio", "counted", "0.94"),
+    ] {
+        let line = format!(
+            "stormglass_watching_cost_{name}{labels}\"{watched}\",workload=\"larson 2T\"}} {value}\n"
+        );
+        assert!(said.contains(&line), "{line} in {said}");
+    }
+    assert!(said.contains("stormglass_watching_cost_measured_timestamp_seconds 1700000000\n"), "{said}");
+}

@@ -28,6 +28,8 @@ pub(crate) fn span_frame(from: Option<&Moment>, to: &Moment, marks: &Marks) -> F
         // A recording has no scrapes.
         series_left_out: 0,
         results: None,
+        // Measured now, not then.
+        watching_cost: None,
     }
 }
 

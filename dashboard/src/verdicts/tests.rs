@@ -185,3 +185,23 @@ fn what_turns_on_is_a_warning_with_its_evidence_and_what_turns_off_is_told() {
         }
     }
 }
+
+#[test]
+fn a_program_that_counting_slows_is_told_of_it_and_a_pool_is_not() {
+    let (_dir, watching) = crate::watching::tests::kept();
+    let verdicts = Verdicts::default();
+    let mut clinic = Clinic::new(verdicts.clone()).knowing(watching);
+    let program = |pid, workload: &str, age| {
+        let mut process = synthetic::process(pid, "page");
+        workload.clone_into(&mut process.workload);
+        synthetic::snapshot(process, age)
+    };
+    for fifth in 1..60_u64 {
+        let age = fifth * SECOND / 5;
+        clinic.look(&[program(1, "", age), program(2, "storm 2T", age)], 100 * SECOND + age);
+    }
+    let ledger = verdicts.lock();
+    let active: Vec<_> =
+        ledger.active().map(|(group, verdict, ..)| (group.workload.as_str(), verdict)).collect();
+    assert_eq!(active, [("", Verdict::WatchingCost)]);
+}

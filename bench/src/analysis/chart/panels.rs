@@ -18,7 +18,8 @@ const HEIGHT: f64 = 124.0;
 const X: (f64, f64) = (40.0, 166.0);
 const Y: (f64, f64) = (10.0, 96.0);
 
-/// Throughput of each design by number of threads on one workload.
+/// Throughput of each design by number of threads on one workload. Where there are more threads than cores the ground is
+/// shaded: there the scheduler is measured, too.
 pub(crate) fn throughputs(report: &Report, workload: &str) -> Vec<Chart> {
     let tables: Vec<&Table> = report.tables.iter().filter(|t| t.workload == workload).collect();
     let rows = tables.iter().flat_map(|t| &t.rows);
@@ -29,10 +30,11 @@ pub(crate) fn throughputs(report: &Report, workload: &str) -> Vec<Chart> {
             designs.push(&row.design);
         }
     }
-    designs.iter().map(|design| throughput(&tables, &designs, design, most)).collect()
+    let cores = report.machine.cores;
+    designs.iter().map(|design| throughput(&tables, &designs, design, most, cores)).collect()
 }
 
-fn throughput(tables: &[&Table], designs: &[&str], own: &str, most: f64) -> Chart {
+fn throughput(tables: &[&Table], designs: &[&str], own: &str, most: f64, cores: usize) -> Chart {
     // Off the axis, so that the first point's labels do not touch the axis' own.
     let first = X.0 + 8.0;
     let step = (X.1 - first) / (tables.len().max(2) - 1) as f64;
@@ -44,6 +46,10 @@ fn throughput(tables: &[&Table], designs: &[&str], own: &str, most: f64) -> Char
     };
     let baseline = tables.first().map_or("", |t| t.baseline.as_str());
     let mut svg = Svg::new(WIDTH, HEIGHT);
+    if let Some(beyond) = tables.iter().position(|t| t.threads > cores) {
+        let from = if beyond == 0 { X.0 } else { x(beyond) - step / 2.0 };
+        svg.rect("beyond", (from, Y.0), X.1 + 6.0 - from, Y.1 - Y.0);
+    }
     for share in [0.0, 0.5, 1.0] {
         let at = y(most * share);
         svg.line("grid", (X.0, at), (X.1, at));
@@ -67,7 +73,8 @@ fn throughput(tables: &[&Table], designs: &[&str], own: &str, most: f64) -> Char
     }
     let told = tables.iter().filter_map(|t| {
         let row = t.rows.iter().find(|r| r.design == own)?;
-        Some(format!("{} {}", threads(t.threads), rate(row.median_ops_per_second)))
+        let beyond = if t.threads > cores { " (beyond the cores)" } else { "" };
+        Some(format!("{}{beyond} {}", threads(t.threads), rate(row.median_ops_per_second)))
     });
     let told = told.collect::<Vec<_>>().join("; ");
     let workload = tables.first().map_or("", |t| t.workload.as_str());
@@ -153,8 +160,14 @@ mod tests {
         assert_eq!(panels.len(), 12);
         assert_eq!(
             panels[0].description,
-            "Throughput of mutex, larson: 1 thread 4.00 M/s; 2 threads 8.00 M/s; 4 threads 16.00 M/s."
+            "Throughput of mutex, larson: 1 thread 4.00 M/s; 2 threads 8.00 M/s; 4 threads (beyond the cores) 16.00 M/s."
         );
+        let shaded = |cores: usize| {
+            let mut report = report.clone();
+            report.machine.cores = cores;
+            throughputs(&report, "larson").iter().filter(|c| c.svg.contains("\"beyond\"")).count()
+        };
+        assert_eq!((shaded(1), shaded(2), shaded(4)), (12, 12, 0));
         assert!(throughputs(&report, "none").is_empty());
     }
 

@@ -27,7 +27,7 @@ impl Rule for WatchingCost {
         says: "Counting the events, or reading the counts, takes so much that it changes what is measured.",
         means: "The figures are of a program that is being watched. Differences of a few per cent between designs may be the instrument, \
                 and a sidecar that takes a processor's time keeps apart threads that would have met.",
-        tries: "Measure with `stormglass bench`, which has no sidecar beside it. Scrape less often, close pages that nobody looks at, \
+        tries: "`stormglass bench --cost` measures what counting costs on this machine; without it only the sidecar is judged. Measure with `stormglass bench`, which has no sidecar beside it. Scrape less often, close pages that nobody looks at, \
                 watch fewer processes, or give the sidecar a processor of its own.",
     };
     const LIMITS: &'static [Limit<WatchingCost>] = &[Limit {
