@@ -117,8 +117,7 @@ local place(panels, top) = std.foldl(
       refresh: 1,
       includeAll: false,
       multi: false,
-      // No choice: Grafana takes its default Prometheus.
-      current: {},
+      // No current choice: Grafana takes its default Prometheus.
     }] + variables },
     panels: std.mapWithIndex(function(i, panel) { id: i + 1 } + panel, laid.panels),
   },
