@@ -1,5 +1,7 @@
 // Builds each kustomization of deploy/kubernetes, and checks every object against the schemas that Kubernetes and the
-// Prometheus operator publish, as the npm packages of kubernetes-models carry them; then what no schema knows.
+// Prometheus operator publish, as the npm packages of kubernetes-models carry them; then what no schema knows. Those schemas
+// let unknown fields pass, as a cluster does: so each object is also written to OUT/types as a value of its TypeScript
+// type, for tsc, which does not.
 // Usage: NODE_PATH=MODULES node kubernetes.js REPOSITORY OUT
 'use strict';
 const { execFileSync } = require('node:child_process');
@@ -27,6 +29,13 @@ async function problem(object) {
   }
 }
 
+function typed(object, file) {
+  const { apiVersion, kind } = object;
+  const pack = apiVersion.startsWith('monitoring.coreos.com/') ? '@kubernetes-models/prometheus-operator' : 'kubernetes-models';
+  fs.writeFileSync(path.join(out, 'types', `${file}.mts`),
+    `import type { I${kind} } from '${pack}/${apiVersion}/${kind}';\nexport const object: I${kind} = ${JSON.stringify(object, null, 2)};\n`);
+}
+
 function pods(object) {
   return object.spec?.template?.spec ? [object.spec.template] : [];
 }
@@ -42,6 +51,7 @@ async function all() {
       const wrong = await problem(object);
       if (wrong) runs.fail(`${name}: ${wrong}`);
       else runs.pass(name);
+      typed(object, `kubernetes-${folder.name}-${object.kind}-${object.metadata.name}`);
       for (const { metadata, spec } of pods(object)) {
         const containers = [...(spec.initContainers ?? []), ...spec.containers];
         const volumes = new Set(spec.volumes.map((volume) => volume.name));
