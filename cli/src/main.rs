@@ -26,7 +26,7 @@ use args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    log();
+    log(&args);
     let result = match args.command {
         None => watch::watch(&args.watch),
         Some(Command::Watch(watch)) => watch::watch(&watch),
@@ -44,9 +44,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Logs go to standard error; `RUST_LOG` says how many, by default warnings.
-fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+/// Logs go to standard error; `RUST_LOG` says how many, by default warnings. Verdicts are among them where standard error is
+/// nobody else's: a program that is run owns it, a benchmark draws its progress there, and both tell of them in the end.
+fn log(args: &Args) {
+    let filter = match args.command {
+        Some(Command::Serve(_)) => "warn",
+        _ => "warn,stormglass::verdict=off",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| filter.into());
     // Fails only if a logger is there already.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }

@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 
 use stormglass_bench::Plan;
+use stormglass_dashboard::Told;
 
 use crate::args::WatchArgs;
 use crate::failure::Failure;
@@ -28,6 +29,7 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
         } else {
             output::print(&address)?;
         }
+        let verdicts = sidecar.verdicts();
         let results = sidecar.results();
         let publish =
             Box::new(move |report: &stormglass_bench::Report| match serde_json::to_value(report.brief()) {
@@ -37,6 +39,9 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
         serve::beside(sidecar, async {
             let outcome = benchmark::run(plan, publish, &mut interrupt).await?;
             output::print_report(&outcome.report, args.bench.json)?;
+            if !args.bench.json {
+                output::print(&told(&verdicts.told()))?;
+            }
             if outcome.interrupted {
                 return Ok(ExitCode::from(EXIT_CODE));
             }
@@ -48,4 +53,19 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
         })
         .await
     })
+}
+
+/// What was found wrong while it ran, a line each, and where it is explained; nothing if nothing was.
+fn told(all: &[Told]) -> String {
+    let mut text = String::new();
+    for told in all {
+        if text.is_empty() {
+            text.push_str(
+                "\nVerdicts, as they turned on during the runs (docs/VERDICTS.md says what to try):\n",
+            );
+        }
+        let times = if told.raised == 1 { String::new() } else { format!(", {} times", told.raised) };
+        text.push_str(&format!("  {}, {}{times}: {}\n", told.strategy, told.workload, told.finding));
+    }
+    text
 }

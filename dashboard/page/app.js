@@ -16,6 +16,7 @@ import { Results } from "./results.js";
 import { Store } from "./store.js";
 import { connect } from "./stream.js";
 import { Timelines } from "./timeline.js";
+import { Verdicts } from "./verdicts.js";
 
 const at = (id) => document.getElementById(id);
 const FOLLOW = "";
@@ -25,6 +26,7 @@ const store = new Store();
 const cards = new Map();
 const deck = new Deck(at("grids"));
 const timelines = new Timelines(at("timelines"), at("frozen"));
+const verdicts = new Verdicts(at("verdicts"), showCell);
 const results = new Results(at("results"), at("machine"));
 const choice = { measure: "cas_failures_per_second", workload: FOLLOW, paused: false };
 let frames = 0;
@@ -40,6 +42,7 @@ function shownWorkload() {
 
 function draw() {
   if (document.hidden || store.time === 0) return;
+  verdicts.update(store.verdicts, store.time);
   drawCards();
   drawProgress();
   drawWorkloads();
@@ -82,6 +85,19 @@ function card(process) {
     cards.set(series, fresh);
   }
   return cards.get(series);
+}
+
+/** Goes to the cell that a verdict is about; to its card, if it is about a whole class or the cell is not shown. */
+function showCell({ process, class: c, shard }) {
+  if (!process.general && choice.workload !== FOLLOW && choice.workload !== process.workload) {
+    document.querySelector(`#workloads input[value="${CSS.escape(process.workload)}"]`)?.click();
+  }
+  const shown = cards.get(seriesOf(process))?.node;
+  if (!shown || shown.hidden) return;
+  if (shown.dataset.folded === "true") shown.querySelector(".fold").click();
+  const cell = shown.querySelector(`[data-class="${CSS.escape(c)}"]${shard ? `[data-shard="${CSS.escape(shard)}"]` : ""}`);
+  (cell ?? shown).scrollIntoView({ block: "center" });
+  cell?.focus({ preventScroll: true });
 }
 
 /** A headline of three parts, the first in its series' colour. */

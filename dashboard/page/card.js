@@ -76,6 +76,7 @@ export class Card {
     this.#injected.hidden = !process.injected;
     if (process.injected) text(this.#injected, `delay injected: ${injection(process.injected)}`);
     text(this.#facts, this.#describe(process));
+    this.parts.grid.mark(process.verdicts ?? []);
     this.hottest = this.parts.grid.update(process, key, top);
     text(this.#hottest, this.hottest ? `hottest: ${this.hottest.name}, ${MEASURES[key].say(this.hottest.value)}` : this.#calm(process, key));
     attribute(this.#hottest, "data-value", this.hottest?.value ?? "");

@@ -6,12 +6,20 @@ import { attribute, hideNote, html, noteOwner, showNote, text } from "./dom.js";
 import { bytes, counted, exact, NOT_COUNTED } from "./format.js";
 import { level, MEASURES, RAMP } from "./measures.js";
 
+/** Says on a node which verdicts are about it. */
+export function flag(node, verdict) {
+  if (verdict) attribute(node, "data-verdict", verdict);
+  else node.removeAttribute("data-verdict");
+}
+
 export class Grid {
   #classes;
   #cells = [];
   #process = null;
   #key = "";
   #hottest = null;
+  #rows = new Map();
+  #marked = "";
 
   constructor(design, classes, shards) {
     this.#classes = classes.map((c) => bytes(Number(c)));
@@ -24,9 +32,13 @@ export class Grid {
         this.#cells.push({ node: cell, row, column, level: undefined, value: undefined });
         return cell;
       });
-      return html("div", { role: "row" }, html("span", { role: "rowheader" }, this.#classes[row]), ...cells);
+      const name = html("span", { role: "rowheader" }, this.#classes[row]);
+      this.#rows.set(c, name);
+      return html("div", { role: "row" }, name, ...cells);
     });
     this.columns = shards.length;
+    this.shards = shards;
+    this.sizes = classes;
     this.node = html("div", { role: "grid", class: "grid", "aria-label": `${design}: size classes by shards` }, head, ...rows);
     this.#listen();
   }
@@ -95,10 +107,11 @@ export class Grid {
         cell.node.style.background = shade === null ? "" : RAMP[shade].fill;
         cell.node.style.color = shade === null ? "" : RAMP[shade].ink;
       }
-      if (value !== cell.value || key !== this.#key) {
+      if (value !== cell.value || key !== this.#key || cell.relabel) {
         cell.value = value;
+        cell.relabel = false;
         attribute(cell.node, "data-value", value ?? "");
-        attribute(cell.node, "aria-label", `${this.#name(cell)}: ${value === null ? NOT_COUNTED : measure.say(value)}`);
+        attribute(cell.node, "aria-label", `${this.#name(cell)}: ${value === null ? NOT_COUNTED : measure.say(value)}${cell.verdict ? `; ${cell.verdict}` : ""}`);
       }
     }
     this.#key = key;
@@ -106,6 +119,22 @@ export class Grid {
     const noted = this.#noted();
     if (noted) this.#note(noted);
     return hottest && { name: this.#name(hottest.cell), value: hottest.value };
+  }
+
+  /** Marks the cells that verdicts are about; one of a whole class marks the name of its row. */
+  mark(verdicts) {
+    const marked = verdicts.map((v) => `${v.title} ${v.class} ${v.shard}`).join("\n");
+    if (marked === this.#marked) return;
+    this.#marked = marked;
+    const at = (c, shard) => verdicts.filter((v) => v.class === c && v.shard === shard).map((v) => v.title).join(", ");
+    for (const [c, node] of this.#rows) flag(node, at(c, null));
+    for (const cell of this.#cells) {
+      const verdict = at(this.sizes[cell.row], this.shards[cell.column]);
+      if (verdict === (cell.verdict ?? "")) continue;
+      cell.verdict = verdict;
+      cell.relabel = true;
+      flag(cell.node, verdict);
+    }
   }
 
   /** Rings the hottest cell and writes its number into it. */

@@ -5,6 +5,7 @@
 
 import { attribute, hideNote, html, noteOwner, showNote, text } from "./dom.js";
 import { bytes, counted, exact, NOT_COUNTED } from "./format.js";
+import { flag } from "./grid.js";
 import { level, MEASURES, RAMP } from "./measures.js";
 
 /** The largest of a class's shards; null where nothing was counted. */
@@ -61,6 +62,16 @@ export class Sizes {
     showNote(cell, `${this.#process.command}, blocks of ${cell.name}`, rows, cell.node.getBoundingClientRect());
   }
 
+  /** Marks the classes that verdicts are about. */
+  mark(verdicts) {
+    for (const cell of this.#cells) {
+      const verdict = verdicts.filter((v) => v.class === cell.node.dataset.class).map((v) => v.title).join(", ");
+      if (verdict === (cell.verdict ?? "")) continue;
+      cell.verdict = verdict;
+      flag(cell.node, verdict);
+    }
+  }
+
   /** Paints a process's classes on a scale that ends at `top`. Returns the hottest, if any. */
   update(process, key, top) {
     const measure = MEASURES[key];
@@ -83,7 +94,7 @@ export class Sizes {
       cell.bar.style.width = `${((live / most) * 100).toFixed(1)}%`;
       attribute(cell.node, "data-value", value ?? "");
       attribute(cell.node, "data-live", live);
-      attribute(cell.node, "aria-label", `${cell.name}: ${bytes(live)} live, ${value === null ? NOT_COUNTED : measure.say(value)}`);
+      attribute(cell.node, "aria-label", `${cell.name}: ${bytes(live)} live, ${value === null ? NOT_COUNTED : measure.say(value)}${cell.verdict ? `; ${cell.verdict}` : ""}`);
     }
     if (!this.#cells.some((cell) => cell.node.tabIndex === 0 && !cell.node.hidden)) {
       const first = this.#cells.find((cell) => !cell.node.hidden);

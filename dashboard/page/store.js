@@ -4,6 +4,7 @@
 // WINDOW and a little more, whatever the number of processes.
 
 import { rank, seriesOf } from "./designs.js";
+import { gather } from "./verdicts.js";
 
 /** Milliseconds that the time lines show. */
 export const WINDOW = 60000;
@@ -35,6 +36,8 @@ export class Store {
   /** Whether a design is on trial now. */
   racing = false;
   leftOut = 0;
+  /** What is wrong, and what was in the last minute. */
+  verdicts = [];
   report = null;
 
   /** Takes only the points of a frame in: what the reader looks at while paused stays, yet no line gets a hole. */
@@ -51,6 +54,7 @@ export class Store {
     this.time = frame.time;
     this.report = frame.results ?? this.report;
     this.leftOut = frame.left_out ?? 0;
+    this.verdicts = gather(frame);
     this.anyLive = frame.processes.some((process) => process.live);
     this.racing = frame.processes.some((process) => process.live && !process.general);
     this.points(frame);

@@ -52,4 +52,5 @@ pub(crate) const ASSETS: &[Asset] = assets! {
     "/store.js" JS "store.js";
     "/stream.js" JS "stream.js";
     "/timeline.js" JS "timeline.js";
+    "/verdicts.js" JS "verdicts.js";
 };

@@ -19,6 +19,7 @@ use stormglass_telemetry::{Metric, Unit};
 
 use crate::error::ServeError;
 use crate::source::SharedSource;
+use crate::verdicts::Verdicts;
 use families::Families;
 
 /// Labels of every series that is about processes.
@@ -44,9 +45,9 @@ pub(crate) struct Exposition {
 }
 
 impl Exposition {
-    pub(crate) fn new(source: SharedSource) -> Result<Exposition, ServeError> {
+    pub(crate) fn new(source: SharedSource, verdicts: Verdicts) -> Result<Exposition, ServeError> {
         let own = Arc::new(OwnCounts::default());
-        let collector = SegmentCollector::new(source, Arc::clone(&own));
+        let collector = SegmentCollector::new(source, verdicts, Arc::clone(&own));
         let registry = Registry::new();
         collector
             .and_then(|c| registry.register(Box::new(c)))
@@ -68,12 +69,17 @@ impl Exposition {
 /// Reads the segments at each `collect`.
 struct SegmentCollector {
     source: SharedSource,
+    verdicts: Verdicts,
     own: Arc<OwnCounts>,
     descriptors: Vec<Desc>,
 }
 
 impl SegmentCollector {
-    fn new(source: SharedSource, own: Arc<OwnCounts>) -> Result<SegmentCollector, prometheus::Error> {
+    fn new(
+        source: SharedSource,
+        verdicts: Verdicts,
+        own: Arc<OwnCounts>,
+    ) -> Result<SegmentCollector, prometheus::Error> {
         let descriptors = Metric::ALL
             .iter()
             .map(|&metric| {
@@ -83,7 +89,7 @@ impl SegmentCollector {
                 Desc::new(d.name.to_owned(), d.help.to_owned(), labels.collect(), [].into())
             })
             .collect::<Result<_, _>>()?;
-        Ok(SegmentCollector { source, own, descriptors })
+        Ok(SegmentCollector { source, verdicts, own, descriptors })
     }
 }
 
@@ -129,7 +135,28 @@ impl Collector for SegmentCollector {
                 families.value(Metric::ProcessInfo, &labels, 1.0);
             }
         }
+        self.verdicts(&mut families);
         families.finish()
+    }
+}
+
+impl SegmentCollector {
+    /// What has been found, by the labels that the metric table does not have.
+    fn verdicts(&self, families: &mut Families) {
+        let ledger = self.verdicts.lock();
+        for (group, verdict, place, on) in ledger.active() {
+            let mut labels = series::labels(group);
+            let value = |of: &Option<String>| of.as_deref().unwrap_or_default().to_owned();
+            labels.push(families::label("class", &value(&place.class)));
+            labels.push(families::label("shard", &value(&place.shard)));
+            labels.push(families::label("verdict", verdict.id()));
+            families.value(Metric::VerdictActive, &labels, f64::from(u8::from(on)));
+        }
+        for (group, verdict, count) in ledger.raised() {
+            let mut labels = series::labels(group);
+            labels.push(families::label("verdict", verdict.id()));
+            families.value(Metric::VerdictsRaised, &labels, count as f64);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use stormglass_telemetry::{Delta, Liveness, Measures, Metric, Process, Select, S
 use crate::general::General;
 use crate::grid::{Axes, Grid, grid};
 use crate::history::Memory;
+use crate::shown::Shown;
 
 /// A process's name for the page: pids are reused, and one process may have several segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,10 +62,15 @@ impl Epoch {
         Epoch(Now { unix_ms, monotonic })
     }
 
-    /// The moment at which the monotonic clock says this.
+    /// The moment at which the monotonic clock says this; it may lie before the first one.
     pub(crate) fn at(self, monotonic: u64) -> Now {
-        let since = monotonic.saturating_sub(self.0.monotonic) / 1_000_000;
-        Now { unix_ms: self.0.unix_ms.saturating_add(since), monotonic }
+        let milliseconds = |span: u64| span / 1_000_000;
+        let unix_ms = if monotonic >= self.0.monotonic {
+            self.0.unix_ms.saturating_add(milliseconds(monotonic - self.0.monotonic))
+        } else {
+            self.0.unix_ms.saturating_sub(milliseconds(self.0.monotonic - monotonic))
+        };
+        Now { unix_ms, monotonic }
     }
 }
 
@@ -74,6 +80,8 @@ pub(crate) struct Frame {
     /// Milliseconds since 1970; never less than in a frame before.
     pub(crate) time: u64,
     pub(crate) processes: Vec<ProcessFrame>,
+    /// What is wrong with the sidecar itself.
+    pub(crate) sidecar_verdicts: Vec<Shown>,
     /// Processes that found no room in the frame.
     pub(crate) left_out: usize,
     /// The newest benchmark report.
@@ -85,6 +93,9 @@ pub(crate) struct Frame {
 pub(crate) struct ProcessFrame {
     /// Seconds since its last heartbeat.
     age_seconds: f64,
+    /// What is wrong now, the worst first; and what was, the newest first.
+    verdicts: Vec<Shown>,
+    past_verdicts: Vec<Shown>,
     #[serde(flatten)]
     body: Arc<Body>,
 }
@@ -128,11 +139,22 @@ struct Retries {
 }
 
 impl ProcessFrame {
-    pub(crate) fn new(body: Arc<Body>, snapshot: &Snapshot, now: Now) -> ProcessFrame {
+    /// `verdicts` are those that are on, and those that were.
+    pub(crate) fn new(
+        body: Arc<Body>,
+        snapshot: &Snapshot,
+        now: Now,
+        verdicts: (Vec<Shown>, Vec<Shown>),
+    ) -> ProcessFrame {
         let heard = if snapshot.heartbeat == 0 { snapshot.born } else { snapshot.heartbeat };
         // Milliseconds are as fine as anybody reads.
         let milliseconds = now.monotonic.saturating_sub(heard) / 1_000_000;
-        ProcessFrame { age_seconds: milliseconds as f64 / 1000.0, body }
+        ProcessFrame {
+            age_seconds: milliseconds as f64 / 1000.0,
+            verdicts: verdicts.0,
+            past_verdicts: verdicts.1,
+            body,
+        }
     }
 
     /// The measures of the frame's span.
@@ -313,7 +335,8 @@ mod tests {
         let body = Arc::new(Body::new(&snapshot, &spans));
         let frame = Frame {
             time: now.unix_ms,
-            processes: vec![ProcessFrame::new(body, &snapshot, now)],
+            processes: vec![ProcessFrame::new(body, &snapshot, now, Default::default())],
+            sidecar_verdicts: Vec::new(),
             left_out: 3,
             results: None,
         };

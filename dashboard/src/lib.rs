@@ -19,12 +19,15 @@ mod retired;
 mod round;
 mod routes;
 mod security;
+mod shown;
 mod sidecar;
 mod source;
 mod stream;
 #[cfg(test)]
 mod synthetic;
+mod verdicts;
 
 pub use error::ServeError;
 pub use results::Results;
 pub use sidecar::{Config, Sidecar};
+pub use verdicts::{Told, Verdicts};

@@ -13,6 +13,7 @@ use crate::frame::{Body, Epoch, Frame, INTERVAL, Now, ProcessFrame, ProcessId, S
 use crate::history::{History, PROCESSES};
 use crate::results::Results;
 use crate::source::SharedSource;
+use crate::verdicts::{Clinic, Verdicts};
 
 /// Samples closer together than this are not both kept as baselines.
 const BASELINE_SPACING: Duration = Duration::from_millis(150);
@@ -31,17 +32,19 @@ pub(crate) struct Observer {
     source: SharedSource,
     results: Results,
     epoch: Epoch,
+    clinic: Clinic,
     tracks: BTreeMap<ProcessId, Track>,
     pub(crate) history: History,
 }
 
 impl Observer {
-    pub(crate) fn new(source: SharedSource, results: Results) -> Observer {
+    pub(crate) fn new(source: SharedSource, results: Results, verdicts: Verdicts) -> Observer {
         let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
         Observer {
             source,
             results,
             epoch: Epoch::of(unix_ms, clock::monotonic()),
+            clinic: Clinic::new(verdicts),
             tracks: BTreeMap::new(),
             history: History::default(),
         }
@@ -55,6 +58,7 @@ impl Observer {
     }
 
     fn frame(&mut self, mut snapshots: Vec<Snapshot>, now: Now) -> Frame {
+        self.clinic.look(&snapshots, now.monotonic);
         // The living first, then the youngest, so that what is cut off is the longest dead. The frame says how many.
         snapshots.sort_by_key(|s| (s.liveness == Liveness::Dead, std::cmp::Reverse(s.born)));
         let left_out = snapshots.len().saturating_sub(PROCESSES);
@@ -67,12 +71,13 @@ impl Observer {
             let id = ProcessId::of(&snapshot.process);
             let mut track = before.remove(&id).unwrap_or_default();
             let body = track.body(&snapshot, now, &mut self.history);
-            processes.push(ProcessFrame::new(body, &snapshot, now));
+            processes.push(ProcessFrame::new(body, &snapshot, now, self.clinic.of(id, self.epoch)));
             track.remember(snapshot);
             self.tracks.insert(id, track);
         }
         let results = self.results.latest();
-        Frame { time: now.unix_ms, processes, left_out, results }
+        let sidecar_verdicts = self.clinic.own(self.epoch);
+        Frame { time: now.unix_ms, processes, sidecar_verdicts, left_out, results }
     }
 }
 
@@ -118,7 +123,7 @@ mod tests {
     use crate::synthetic::{self, Fixed, SECOND};
 
     fn observer() -> Observer {
-        Observer::new(SharedSource::new(Fixed::new(Vec::new())), Results::default())
+        Observer::new(SharedSource::new(Fixed::new(Vec::new())), Results::default(), Verdicts::default())
     }
 
     fn at(pid: u32, age: u64) -> Snapshot {

@@ -85,14 +85,15 @@ mod tests {
     use crate::source::SharedSource;
     use crate::stream;
     use crate::synthetic::{self, Fixed, SECOND};
+    use crate::verdicts::Verdicts;
 
     fn app() -> Router {
         let source =
             SharedSource::new(Fixed::new(vec![synthetic::snapshot(synthetic::process(5, "mutex"), SECOND)]));
         let results = Results::default();
         results.publish(serde_json::json!({"command": "stormglass watch"}));
-        let exposition = Exposition::new(source.clone()).expect("the table registers");
-        let observer = Arc::new(Mutex::new(Observer::new(source, results)));
+        let exposition = Exposition::new(source.clone(), Verdicts::default()).expect("the table registers");
+        let observer = Arc::new(Mutex::new(Observer::new(source, results, Verdicts::default())));
         // The sampler is dropped: there is no stream in these tests.
         let (_, frames) = stream::channel(Arc::clone(&observer));
         let hosts = Hosts::new("127.0.0.1:7070".parse().expect("an address"), &["glass.example".to_owned()]);

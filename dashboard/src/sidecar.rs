@@ -21,6 +21,7 @@ use crate::routes::{Shared, router};
 use crate::security::Hosts;
 use crate::source::SharedSource;
 use crate::stream;
+use crate::verdicts::Verdicts;
 
 /// How long a connection may go on after the shutdown.
 const GRACE: Duration = Duration::from_secs(1);
@@ -45,6 +46,7 @@ pub struct Sidecar {
     hosts: Hosts,
     source: SharedSource,
     results: Results,
+    verdicts: Verdicts,
 }
 
 impl Sidecar {
@@ -63,6 +65,7 @@ impl Sidecar {
             hosts: Hosts::new(address, &config.allowed_hosts),
             source: SharedSource::new(Discovery::new(config.directory, config.keep_dead)),
             results: Results::default(),
+            verdicts: Verdicts::default(),
         })
     }
 
@@ -76,14 +79,19 @@ impl Sidecar {
         self.results.clone()
     }
 
+    /// What is found wrong, while it serves.
+    pub fn verdicts(&self) -> Verdicts {
+        self.verdicts.clone()
+    }
+
     /// Serves until `shutdown` resolves. Needs no more than a current-thread runtime with time and I/O.
     ///
     /// # Errors
     ///
     /// If the server stops by itself.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
-        let exposition = Exposition::new(self.source.clone())?;
-        let observer = Arc::new(Mutex::new(Observer::new(self.source, self.results)));
+        let exposition = Exposition::new(self.source.clone(), self.verdicts.clone())?;
+        let observer = Arc::new(Mutex::new(Observer::new(self.source, self.results, self.verdicts)));
         let (sampler, frames) = stream::channel(Arc::clone(&observer));
         let router = router(Shared { observer, frames, exposition }, self.hosts);
 

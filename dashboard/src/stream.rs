@@ -114,12 +114,13 @@ mod tests {
     use crate::results::Results;
     use crate::source::SharedSource;
     use crate::synthetic::{self, Fixed, SECOND};
+    use crate::verdicts::Verdicts;
     use futures_util::StreamExt;
 
     fn observer() -> SharedObserver {
         let snapshots = vec![synthetic::snapshot(synthetic::process(1, "mutex"), SECOND)];
         let source = SharedSource::new(Fixed::new(snapshots));
-        Arc::new(Mutex::new(Observer::new(source, Results::default())))
+        Arc::new(Mutex::new(Observer::new(source, Results::default(), Verdicts::default())))
     }
 
     #[tokio::test(start_paused = true)]

@@ -54,6 +54,12 @@ pub fn monotonic() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
+/// Nanoseconds of processor time that this process has taken, over all its threads.
+pub fn process_time() -> u64 {
+    let taken = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    taken.tv_sec as u64 * 1_000_000_000 + taken.tv_nsec as u64
+}
+
 #[cfg(target_arch = "x86_64")]
 fn invariant() -> bool {
     use core::arch::x86_64::__cpuid;

@@ -2,11 +2,12 @@
 //! allocator's process and its reader in any other.
 //!
 //! An event is added to the counting thread's own [`SlotCounters`]; a reader sums over threads into a
-//! [`Snapshot`]; two snapshots make a [`Delta`]; [`Measures`] come from deltas. See ARCHITECTURE.md.
+//! [`Snapshot`]; two snapshots make a [`Delta`]; [`Measures`] and [verdicts](diagnosis) come from deltas. See ARCHITECTURE.md.
 
 mod cell;
 pub mod clock;
 mod counts;
+pub mod diagnosis;
 mod directory;
 mod error;
 mod fork;

@@ -102,6 +102,8 @@ metrics! {
         large_live_bytes = LargeLiveBytes: Gauge => Bytes, "Bytes that callers hold in allocations above the largest class.";
         resident_bytes = ResidentBytes: Gauge => Bytes, "Resident memory of the whole process as the kernel counts it; a process with two segments shows it in both.";
         segment_bytes = SegmentBytes: Gauge => Bytes, "Size of the shared-memory segments, also of the dead while they are kept.";
+        verdict_active = VerdictActive: Gauge => Events, "1 while the verdict that the label verdict names is on at this class and shard (each empty where it is about no single one), 0 once it is off; a series appears when it is first on. See docs/VERDICTS.md.";
+        verdicts_raised = VerdictsRaised: Counter => Events, "Times that the verdict that the label verdict names has turned on, at any class and shard.";
         segments = Segments: Gauge => Events, "Segments that the sidecar shows (no process labels).";
         segment_errors = SegmentErrors: Counter => Events, "Files in the segment directory that the sidecar refused to read (no process labels).";
         scrape_duration = ScrapeDuration: Counter => Seconds, "Time that scrapes spent reading segments and building the answer (no process labels).";

@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use stormglass_telemetry::{Directory, Liveness, Segment, Snapshot};
+use stormglass_telemetry::diagnosis::{Around, Change, Diagnostician, Finding};
+use stormglass_telemetry::{Directory, Liveness, Process, Segment, Snapshot};
 
 use crate::failure::Failure;
 
@@ -19,6 +21,8 @@ use crate::failure::Failure;
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Segments of dead processes that are left for the page to show.
 const DEAD: usize = 64;
+/// Findings that are kept; of more, the first.
+const FOUND: usize = 256;
 
 /// What came of it.
 #[derive(Default)]
@@ -29,6 +33,17 @@ pub(crate) struct Gathered {
     pub(crate) peak_live: u64,
     /// Most bytes that were resident, of all looks.
     pub(crate) peak_resident: u64,
+    /// What was found wrong, in the order in which it turned on.
+    pub(crate) found: Vec<Found>,
+}
+
+/// A verdict that was on.
+pub(crate) struct Found {
+    pub(crate) process: Arc<Process>,
+    /// As it was when it turned on.
+    pub(crate) finding: Finding,
+    /// When it was over; none if the run ended first. By the clock of the finding.
+    pub(crate) until: Option<u64>,
 }
 
 /// Reads on a thread of its own.
@@ -68,7 +83,7 @@ impl Gatherer {
 
 /// One segment.
 enum Read {
-    Open(Box<Segment>),
+    Open(Box<Segment>, Box<Diagnostician>),
     /// Its process is dead, and nothing changes any more.
     Last(Box<Snapshot>),
 }
@@ -80,6 +95,7 @@ struct Looks {
     gone: Vec<Snapshot>,
     peak_live: u64,
     peak_resident: u64,
+    found: Vec<Found>,
 }
 
 impl Looks {
@@ -89,14 +105,16 @@ impl Looks {
             if !self.segments.contains_key(path)
                 && let Ok(segment) = Segment::open(path)
             {
-                self.segments.insert(path.clone(), Read::Open(Box::new(segment)));
+                self.segments.insert(path.clone(), Read::Open(Box::new(segment), Box::default()));
             }
         }
         let (mut live, mut resident) = (0, 0);
         let mut dead = Vec::new();
         for (path, read) in &mut self.segments {
-            if let Read::Open(segment) = read {
+            if let Read::Open(segment, diagnostician) = read {
                 let Ok(snapshot) = segment.snapshot() else { continue };
+                let changes = diagnostician.see(&snapshot, &Around::default());
+                enter(&mut self.found, &snapshot.process, changes);
                 if snapshot.liveness == Liveness::Live {
                     live += snapshot.live_bytes().unwrap_or(0);
                     // A process that has two segments has its memory once.
@@ -126,13 +144,36 @@ impl Looks {
 
     fn gathered(self) -> Gathered {
         let last = self.segments.into_values().filter_map(|read| match read {
-            Read::Open(segment) => segment.snapshot().ok(),
+            Read::Open(segment, _) => segment.snapshot().ok(),
             Read::Last(snapshot) => Some(*snapshot),
         });
         Gathered {
             last: self.gone.into_iter().chain(last).collect(),
             peak_live: self.peak_live,
             peak_resident: self.peak_resident,
+            found: self.found,
+        }
+    }
+}
+
+fn enter(found: &mut Vec<Found>, process: &Arc<Process>, changes: Vec<Change>) {
+    for change in changes {
+        match change {
+            Change::Raised(finding) if found.len() < FOUND => {
+                found.push(Found { process: Arc::clone(process), finding, until: None });
+            }
+            Change::Raised(_) => {}
+            Change::Cleared(past, _) => {
+                let same = |f: &&mut Found| {
+                    f.process == *process
+                        && f.finding.since == past.finding.since
+                        && f.finding.place == past.finding.place
+                        && f.finding.verdict == past.finding.verdict
+                };
+                if let Some(found) = found.iter_mut().find(same) {
+                    found.until = Some(past.until);
+                }
+            }
         }
     }
 }

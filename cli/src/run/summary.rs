@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use stormglass_telemetry::{Counts, Kind, Label, Liveness, Metric, Select, Snapshot};
 
-use super::gather::Gathered;
+use super::gather::{Found, Gathered};
+
+/// Findings that are told, the worst; of the rest, the number.
+const VERDICTS: usize = 6;
 
 /// How the program ended.
 pub(crate) struct Ending<'a> {
@@ -66,6 +69,9 @@ fn details(text: &mut String, name: &str, gathered: &Gathered) -> fmt::Result {
         write!(text, ", {share} of those up to 32 KiB from the thread's ring; {large} larger")?;
     }
     write!(text, "\n  contention   {}", contention(all))?;
+    if let Some(text_of) = verdicts(&gathered.found) {
+        write!(text, "\n  verdicts     {text_of}")?;
+    }
     let processes = processes(all);
     let threads = sum(&|s: &Snapshot| Some(s.threads_started));
     write!(
@@ -101,6 +107,28 @@ fn contention(all: &[Snapshot]) -> String {
         return "none: no CAS failed, and no lock was waited for".to_owned();
     }
     lines.join("\n               ")
+}
+
+/// What was found wrong, a line each; nothing if nothing was.
+fn verdicts(found: &[Found]) -> Option<String> {
+    let mut worst: Vec<&Found> = found.iter().collect();
+    worst.sort_by_key(|f| (std::cmp::Reverse(f.finding.verdict.severity()), f.finding.verdict));
+    let mut lines: Vec<String> = worst.iter().take(VERDICTS).map(|found| said(found)).collect();
+    if worst.len() > VERDICTS {
+        lines.push(format!("and {} more", worst.len() - VERDICTS));
+    }
+    (!lines.is_empty()).then(|| lines.join("\n               "))
+}
+
+fn said(Found { process, finding, until }: &Found) -> String {
+    let lasted = match until {
+        Some(until) => {
+            let span = Duration::from_nanos(until.saturating_sub(finding.since));
+            format!("for {:.1} s", span.as_secs_f64())
+        }
+        None => "to the end".to_owned(),
+    };
+    format!("{finding} ({} {}, {}, {lasted})", process.command, process.pid, process.strategy)
 }
 
 /// A class and a shard of one process.

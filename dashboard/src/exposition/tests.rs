@@ -10,7 +10,8 @@ use crate::synthetic::{self, Fixed, SECOND, add};
 const BLESS: &str = "STORMGLASS_BLESS";
 
 fn render(snapshots: Vec<Snapshot>) -> String {
-    let exposition = Exposition::new(SharedSource::new(Fixed::new(snapshots))).expect("the table registers");
+    let exposition = Exposition::new(SharedSource::new(Fixed::new(snapshots)), Verdicts::default())
+        .expect("the table registers");
     exposition.render().expect("the text encodes")
 }
 
@@ -124,7 +125,7 @@ fn the_processes_of_a_group_are_added_up_and_what_has_gone_stays() {
     snapshots.extend([second, dead]);
     let mut source = Fixed::new(snapshots);
     source.retired.bury(gone);
-    let text = Exposition::new(SharedSource::new(source))
+    let text = Exposition::new(SharedSource::new(source), Verdicts::default())
         .expect("the table registers")
         .render()
         .expect("the text encodes");
@@ -189,7 +190,8 @@ fn a_newer_writer_shows_what_it_has_and_cannot_break_the_scrape() {
 
 #[test]
 fn scrapes_are_counted() {
-    let exposition = Exposition::new(SharedSource::new(Fixed::new(Vec::new()))).expect("the table registers");
+    let exposition = Exposition::new(SharedSource::new(Fixed::new(Vec::new())), Verdicts::default())
+        .expect("the table registers");
     exposition.render().expect("the text encodes");
     let text = exposition.render().expect("the text encodes");
     assert!(text.contains("stormglass_scrapes_total 1\n"));
