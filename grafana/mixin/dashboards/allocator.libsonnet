@@ -6,7 +6,7 @@ local q = import '../lib/promql.libsonnet';
 local by = 'command, strategy';
 local legend(what) = what + ' · {{command}} · {{strategy}}';
 local noGeneral = 'No process here has the allocator of every size: it runs the mid pool alone';
-local noCounters = 'Not available here: the machine or its settings do not let the process count this';
+local noEvents = 'Not available here: the sidecar runs without --perf, or the machine does not let it count';
 local count(what, metric) = [legend(what), q.sum(by, metric, q.process)];
 local bytes(what, metric) = [legend(what), q.gauge(by, metric, q.process)];
 
@@ -127,7 +127,7 @@ function(config, verdicts) board.dashboard(
         'Of the whole process. Good: faults near 0 once warm: one costs more than a thousand allocations. Context switches rise when locks put threads to sleep.',
         'cps',
         [['{{event}} · {{command}} · {{strategy}}', 'sum by (command, strategy, event) (rate(stormglass_perf_events_total{%s,event=~"page_faults|context_switches|migrations"}[$__rate_interval]))' % q.process]],
-        none=noCounters,
+        none=noEvents,
         width=24,
       ),
     ]),

@@ -41,14 +41,14 @@ function(config, verdicts) board.dashboard(
     board.row('Where is it worst?', [
       p.table(
         'Worst instances by failed CASes',
-        'The share of CASes that fail on the hottest shard of each instance. Good: below 10%. Then open Contention for that instance.',
+        'The share of CASes that fail on the hottest shard of each instance. Good: below 5%. Then open Contention for that instance.',
         'percentunit',
         [
           ['', 'topk(20, process:stormglass_cas_failures_per_attempt:max_shard{%s})' % labels],
           ['', 'process:stormglass_cas_failures:max_shard_rate{%s}' % labels],
         ],
         ['Failed share', 'Failed a second'],
-        ['green', 0.1, 'yellow', 0.5, 'red'],
+        ['green', 0.05, 'yellow', 0.5, 'red'],
         noRules,
         hidden=['job', 'injected'],
         units={ 'Failed a second': 'cps' },
@@ -80,7 +80,7 @@ function(config, verdicts) board.dashboard(
         'Good: above 97%.',
         'percentunit',
         [['{{instance}} · {{command}} · {{strategy}}', 'bottomk(10, process:stormglass_ring_hit_ratio{%s})' % labels]],
-        ['red', 0.8, 'yellow', 0.97, 'green'],
+        ['red', 0.6, 'yellow', 0.9, 'green'],
         noRules,
       ),
       p.timeseries(

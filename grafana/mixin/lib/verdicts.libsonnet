@@ -1,10 +1,11 @@
 // The verdicts that the sidecar may say, by the ids of its diagnosis, with what the alert, the dashboards and the runbook
-// need to know of each. `panel` is the panel of the Contention dashboard that shows the evidence.
+// need to know of each. `panel` is the panel that shows the evidence, of the Contention dashboard but for the last one's. A
+// storm is a warning; a waste or a note (docs/VERDICTS.md has the kinds) is for information.
 [
   {
     id: 'retry_storm',
     alert: 'StormglassRetryStorm',
-    panel: 'Failed CASes for each attempt',
+    panel: 'Failed CASes a batch',
     severity: 'warning',
     summary: 'Threads spend their time on CASes that fail.',
   },
@@ -33,21 +34,21 @@
     id: 'ring_starvation',
     alert: 'StormglassRingStarvation',
     panel: 'Ring hit ratio',
-    severity: 'warning',
+    severity: 'info',
     summary: 'Thread-local rings miss so often that most work goes to the shards.',
   },
   {
     id: 'remote_free_flood',
     alert: 'StormglassRemoteFreeFlood',
     panel: 'Blocks given back to others',
-    severity: 'warning',
+    severity: 'info',
     summary: 'Most blocks are freed by a thread that does not own them.',
   },
   {
     id: 'steal_thrash',
     alert: 'StormglassStealThrash',
     panel: 'Steal scans and stolen blocks',
-    severity: 'warning',
+    severity: 'info',
     summary: 'Threads look into shards of others and find little.',
   },
   {
