@@ -16,7 +16,6 @@ pub(crate) const CAPACITY: usize = 2 * BATCH;
 /// One class's ring.
 pub(crate) struct Ring {
     bias: u64,
-    capacity: usize,
     blocks: [*mut u8; CAPACITY],
 }
 
@@ -24,24 +23,7 @@ impl Ring {
     /// An empty ring over counters that may come from an earlier owner of the slot.
     pub(crate) fn new(counters: &ClassCounters) -> Ring {
         let bias = counters.ring_hits.get().wrapping_sub(counters.ring_returns.get());
-        Ring { bias, capacity: CAPACITY, blocks: [core::ptr::null_mut(); CAPACITY] }
-    }
-
-    /// Makes an empty ring of an old one, whatever it held, without touching the places of its blocks.
-    pub(crate) fn reset(&mut self, capacity: usize, counters: &ClassCounters) {
-        self.capacity = capacity.min(CAPACITY);
-        self.keep(0, counters);
-    }
-
-    /// Goes on with `len` blocks over other counters.
-    pub(crate) fn keep(&mut self, len: usize, counters: &ClassCounters) {
-        let cursors = counters.ring_returns.get().wrapping_sub(counters.ring_hits.get());
-        self.bias = (len as u64).wrapping_sub(cursors);
-    }
-
-    /// How many blocks it holds at most.
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+        Ring { bias, blocks: [core::ptr::null_mut(); CAPACITY] }
     }
 
     #[inline]
@@ -62,9 +44,6 @@ impl Ring {
     #[inline]
     pub(crate) fn put(&mut self, block: NonNull<u8>, counters: &ClassCounters) -> bool {
         let len = self.len(counters);
-        if len >= self.capacity {
-            return false;
-        }
         let Some(place) = self.blocks.get_mut(len) else { return false };
         *place = block.as_ptr();
         counters.ring_returns.add(1);

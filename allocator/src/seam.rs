@@ -7,7 +7,7 @@
 use crate::site::Tally;
 
 /// Called by every design at its seam.
-#[inline(always)]
+#[inline]
 #[allow(clippy::inline_always, reason = "one branch is left of it outside tests")]
 pub(crate) fn reached<'a>(tally: impl Into<Tally<'a>>) {
     #[cfg(all(test, not(loom)))]

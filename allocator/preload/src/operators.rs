@@ -9,9 +9,21 @@ use stormglass_allocator::general;
 
 use crate::alignment::MALLOC;
 use crate::new_handler::{bad_alloc, with_handler, with_handler_nothrow};
+use crate::standard::free;
 
 #[inline]
 extern "C-unwind" fn new(size: usize, align: usize) -> *mut c_void {
+    if align <= MALLOC
+        && let Some(block) = general::allocate_from_ring(size)
+    {
+        return block.as_ptr().cast();
+    }
+    new_slowly(size, align)
+}
+
+#[cold]
+#[inline(never)]
+extern "C-unwind" fn new_slowly(size: usize, align: usize) -> *mut c_void {
     let mut block = general::allocate(size, align);
     if block.is_null() {
         block = with_handler(size, align);
@@ -66,7 +78,7 @@ operators! { "C":
 #[inline]
 fn delete(block: *mut c_void) {
     // SAFETY: C++ deletes what it got from `new`, and does not use it any more.
-    unsafe { general::free(block.cast()) };
+    unsafe { free(block) };
 }
 
 operators! { "C":

@@ -10,6 +10,16 @@ use crate::errno::{or_enomem, overflow};
 /// A block of `size` bytes; of 0 bytes, one that may be freed and not be used.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn malloc(size: usize) -> *mut c_void {
+    match general::allocate_from_ring(size) {
+        Some(block) => block.as_ptr().cast(),
+        None => malloc_slowly(size),
+    }
+}
+
+/// Apart, and of the same form, so that it is jumped to and the short way needs no stack.
+#[cold]
+#[inline(never)]
+extern "C" fn malloc_slowly(size: usize) -> *mut c_void {
     or_enomem(general::allocate(size, alignment::MALLOC))
 }
 
@@ -20,6 +30,18 @@ pub(crate) extern "C" fn malloc(size: usize) -> *mut c_void {
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
     // SAFETY: by contract; what the allocator never gave out it finds and refuses.
+    unsafe {
+        if !general::free_into_ring(block.cast()) {
+            free_slowly(block);
+        }
+    }
+}
+
+/// As [`malloc_slowly`].
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn free_slowly(block: *mut c_void) {
+    // SAFETY: by contract of `free`.
     unsafe { general::free(block.cast()) };
 }
 

@@ -1,6 +1,6 @@
 //! How a thread comes by a heap, and what it does without one.
 //!
-//! Invariant: the thread-local pointer is null, or names the heap that this thread alone uses, or says that it shares one. Only a
+//! Invariant: the thread-local pointer to the heap is null, or names the heap that this thread alone uses, or says that it shares one. Only a
 //! thread whose pointer is null gets a heap; a thread that has given its heap up, or could get none, shares one with all others like
 //! it, under a lock.
 
@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering;
 
 use super::process::Core;
 use super::thread::{Home, ThreadHeap};
-use super::{errno, exit, tls};
+use super::{check, errno, exit, tls};
 
 /// Runs `f` on the calling thread's heap, or on the shared one. None where there is no memory for any.
 ///
@@ -25,6 +25,10 @@ pub(super) fn with_heap<R>(core: &'static Core, f: impl FnOnce(&mut ThreadHeap) 
         // SAFETY: this thread's own, and nobody has borrowed it: whoever has runs no code that comes here.
         let heap = unsafe { &mut *heap };
         core.segment.follow(core, heap);
+        // Where blocks are checked, or nobody knows yet whether they are to be, all calls go the long way.
+        if !check::is_on() {
+            tls::set_front(heap.front());
+        }
         return Some(f(heap));
     }
     core.shared.with(None, |shared| {
@@ -66,7 +70,7 @@ fn occupy(core: &'static Core) -> Option<&'static Home> {
         threads.living += 1;
         threads.started += 1;
         // SAFETY: vacant or new, and taken off under the lock: nobody else has it.
-        unsafe { (*home.heap()).begin(slot, generation) };
+        unsafe { (*home.heap()).begin(slot, generation, core) };
         Some(home)
     })
 }

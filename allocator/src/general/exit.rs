@@ -46,6 +46,7 @@ unsafe extern "C" fn ended(home: *mut c_void) {
     let Some(core) = process::core() else { return };
     // SAFETY: what `watch` set, on this thread: a home, which never goes away.
     let home: &'static Home = unsafe { &*home.cast_const().cast() };
+    tls::leave_front();
     tls::set(tls::SHARES);
     super::enter::leave(core, home);
 }

@@ -1,19 +1,15 @@
 //! Forks of a process with many threads.
 //!
 //! ```text
-//! prepare   takes every lock of the allocator, notes how many blocks the forking thread's rings hold
+//! prepare   takes every lock of the allocator
 //! parent    lets go of the locks
-//! child     the forking thread's heap goes on in private counters (they are its rings' cursors), and lets go of the locks
+//! child     the forking thread's heap goes on in private counters, and lets go of the locks
 //! ```
 //!
 //! The child has one thread and the memory of all. Blocks that callers hold are freed there as here: into the ring, and to their
 //! pages. What is in the rings of threads that the child does not have, and what was on its way from one place to another at
 //! that moment, is lost to it; so are the free blocks of pages that those threads held, and what it frees into them. Page heaps on the idle
 //! stacks are its own.
-//!
-//! The telemetry's own handlers (its fork.rs) give the child a copy of the counters; but other handlers run between its copy and
-//! the fork, and may allocate. Therefore the lengths are noted here, last of all, since these handlers are registered first of
-//! all; and the child does not rely on the copy.
 //!
 //! `vfork` and `posix_spawn` run no handlers and need none: their child uses nothing here before its `exec`.
 
@@ -64,14 +60,6 @@ pub(super) fn before(core: &Core) {
     core.threads.hold();
     core.space.before_fork();
     LARGE.before_fork();
-    // SAFETY: the lock is held, by this thread.
-    let shared = unsafe { *core.shared.held() };
-    for heap in survivors(shared) {
-        // SAFETY: this thread's, or the shared one, whose lock is held.
-        if let Some(heap) = unsafe { heap.as_mut() } {
-            heap.before_fork();
-        }
-    }
 }
 
 /// Lets the threads in again.
@@ -91,7 +79,7 @@ pub(super) fn after_in_child(core: &'static Core) {
     let (shared, threads) = unsafe { (*core.shared.held(), &mut *core.threads.held()) };
     let survivors = survivors(shared);
     for heap in survivors {
-        // SAFETY: as in `before`.
+        // SAFETY: this thread's, or the shared one, whose lock is held.
         if let Some(heap) = unsafe { heap.as_mut() }
             && let Ok(slot) = core.detached.claim()
         {

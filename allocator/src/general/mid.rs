@@ -15,7 +15,6 @@ use std::path::Path;
 
 use stormglass_telemetry::{Directory, Identity, Writer};
 
-use super::size_class::Class;
 use crate::heap::Heap;
 use crate::misuse;
 use crate::{Pool, PoolConfig, StrategyId};
@@ -24,8 +23,8 @@ static POOL: AtomicPtr<Pool> = AtomicPtr::new(null_mut());
 /// Whether blocks are taken from it.
 static SERVES: AtomicBool = AtomicBool::new(false);
 
-/// The smallest block that the pool serves.
-const LEAST: usize = 2048;
+/// Sizes above this are for the pool: those that its smallest class holds, and the class below that of pages does not.
+const ABOVE: usize = 1856;
 /// What its blocks are aligned to.
 const ALIGN: usize = 1024;
 
@@ -37,9 +36,9 @@ pub(super) fn pool() -> Option<&'static Pool> {
     unsafe { POOL.load(Ordering::Acquire).as_ref() }
 }
 
-/// The pool, if it serves blocks of this class at this alignment.
-pub(super) fn serving(class: Class, align: usize) -> Option<&'static Pool> {
-    if class.bytes() < LEAST || align > ALIGN || !SERVES.load(Ordering::Relaxed) { None } else { pool() }
+/// The pool, if it serves blocks of this size, which is one of a class, at this alignment.
+pub(super) fn serving(size: usize, align: usize) -> Option<&'static Pool> {
+    if size <= ABOVE || align > ALIGN || !SERVES.load(Ordering::Relaxed) { None } else { pool() }
 }
 
 /// The usable bytes of the pool's block that starts at this address; none for another address.

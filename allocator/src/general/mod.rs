@@ -2,16 +2,17 @@
 //! face of `libstormglass.so`.
 //!
 //! ```text
-//!  allocate --<= 32 KiB--> ring of the class (thread.rs) --miss--> pages (../page/) --none free--> space (space.rs)
+//!  allocate --<= 32 KiB--> ring of the class (front.rs) --miss--> pages (../page/) --none free--> space (space.rs)
 //!           `--> 32 KiB--> large (large/)
 //!  free      the class byte of the granule says the class (space.rs), the ring takes the block; a full ring spills
 //! ```
 //!
 //! | file | |
 //! |---|---|
-//! | size_class.rs | 40 classes from 16 bytes to 32 KiB |
+//! | size_class.rs | 45 classes from 16 bytes to 32 KiB and a line |
 //! | space.rs | address space of the pages, given out and taken back |
-//! | thread.rs, enter.rs, tls.rs, exit.rs | what a thread has, how it comes by it, and how it ends |
+//! | front.rs, capacity.rs | the rings of a thread, which are all that most calls touch, and how large they are |
+//! | thread.rs, enter.rs, tls.rs, exit.rs | what else a thread has, how it comes by it, and how it ends |
 //! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
 //! | mid.rs | another design of the mid pool for 2 to 32 KiB, if the user names one |
@@ -28,6 +29,7 @@
 //! Memory goes back without a thread of its own: now and then a slow path looks for pages that have been free since
 //! the last look, of its own heap and of those that ended threads have left. A process that allocates nothing gives nothing back.
 
+mod capacity;
 mod carry;
 mod check;
 mod enter;
@@ -35,6 +37,7 @@ mod errno;
 mod exit;
 mod figures;
 mod fork;
+mod front;
 pub(crate) mod large;
 pub(crate) mod limit;
 mod mid;
@@ -53,16 +56,31 @@ use core::ptr::NonNull;
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
-pub use stats::{ClassStats, Stats};
+use self::size_class::{Class, LEAST_ALIGN, MAX_SIZE};
+pub use self::stats::{ClassStats, Stats};
 
 /// A block of at least `size` bytes at a multiple of `align`, a power of two; a size of 0 gives a block of its own. Null where
 /// memory is used up or a limit is reached.
 #[inline]
 pub fn allocate(size: usize, align: usize) -> *mut u8 {
-    if check::is_on() {
-        return check::allocate(size, align);
+    if align <= LEAST_ALIGN
+        && let Some(block) = allocate_from_ring(size)
+    {
+        return block.as_ptr();
     }
-    plain::allocate(size, align)
+    allocate_slowly(size, align)
+}
+
+/// The short way of [`allocate`] alone, for a caller that has a long way of its own: a block from the calling thread's ring.
+#[inline]
+pub fn allocate_from_ring(size: usize) -> Option<NonNull<u8>> {
+    if size > MAX_SIZE { None } else { tls::front().take(Class::of_size(size)) }
+}
+
+#[cold]
+#[inline(never)]
+fn allocate_slowly(size: usize, align: usize) -> *mut u8 {
+    if check::is_on() { check::allocate(size, align) } else { plain::allocate(size, align) }
 }
 
 /// As [`allocate`], all zeroes.
@@ -80,6 +98,28 @@ pub fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
 /// `block` came from here, was not freed since, and is not used any more.
 #[inline]
 pub unsafe fn free(block: *mut u8) {
+    // SAFETY: by contract.
+    unsafe {
+        if !free_into_ring(block) {
+            free_slowly(block);
+        }
+    }
+}
+
+/// The short way of [`free`] alone, for a caller that has a long way of its own: whether the calling thread's ring took the block.
+///
+/// # Safety
+/// As for [`free`], where the result is `true`.
+#[inline]
+pub unsafe fn free_into_ring(block: *mut u8) -> bool {
+    tls::front().put(block)
+}
+
+/// # Safety
+/// As for [`free`].
+#[cold]
+#[inline(never)]
+unsafe fn free_slowly(block: *mut u8) {
     let Some(block) = NonNull::new(block) else { return };
     // SAFETY: by contract.
     unsafe { if check::is_on() { check::free(block) } else { plain::free(block) } }

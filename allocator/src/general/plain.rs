@@ -11,18 +11,14 @@ use super::tls;
 use crate::misuse;
 
 /// A block at least `size` bytes long at a multiple of `align`; null on failure.
-#[inline]
 pub(super) fn allocate(size: usize, align: usize) -> *mut u8 {
-    let Some(class) = Class::of(size, align) else { return allocate_large(size, align, false) };
-    let heap = tls::get();
-    if tls::is_heap(heap) {
-        // SAFETY: this thread's own heap, which is not borrowed: nothing that borrows it allocates.
-        let heap = unsafe { &mut *heap };
-        if let Some(block) = heap.take(class) {
-            return block.as_ptr();
-        }
+    match Class::of(size, align) {
+        Some(class) => match tls::front().take(class) {
+            Some(block) => block.as_ptr(),
+            None => allocate_slowly(class, size, align),
+        },
+        None => allocate_large(size, align, false),
     }
-    allocate_slowly(class, align)
 }
 
 /// As [`allocate`], all zeroes.
@@ -41,10 +37,10 @@ pub(super) fn allocate_zeroed(size: usize, align: usize) -> *mut u8 {
 
 /// Slow because pages are asked, perhaps the kernel.
 #[cold]
-fn allocate_slowly(class: Class, align: usize) -> *mut u8 {
+fn allocate_slowly(class: Class, size: usize, align: usize) -> *mut u8 {
     let Some(core) = process::core_or_start() else { return null_mut() };
-    let block = with_heap(core, |heap| match mid::serving(class, align) {
-        Some(pool) => heap.allocate_from(pool, class),
+    let block = with_heap(core, |heap| match mid::serving(size, align) {
+        Some(pool) => heap.allocate_from(pool, size),
         None => heap.allocate_after_refill(class, core),
     });
     let block = block.flatten();
@@ -70,20 +66,11 @@ fn allocate_large(size: usize, align: usize, zeroed: bool) -> *mut u8 {
 ///
 /// # Safety
 /// It came from here and is not used any more.
-#[inline]
 pub(super) unsafe fn free(block: NonNull<u8>) {
-    let heap = tls::get();
-    if tls::is_heap(heap) {
-        // SAFETY: who has a heap has started the allocator; the heap is as in `allocate`.
-        let (core, heap) = unsafe { (process::ready(), &mut *heap) };
-        if let Some(class) = core.space.class_of(block)
-            && heap.put(class, block)
-        {
-            return;
-        }
+    if !tls::front().put(block.as_ptr()) {
+        // SAFETY: by contract.
+        unsafe { free_slowly(block) }
     }
-    // SAFETY: by contract.
-    unsafe { free_slowly(block) }
 }
 
 /// Slow because pages are told, or because it is no block of a class.

@@ -22,6 +22,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 use rustix::process::{Resource, getrlimit};
 
+use super::front::View;
 use super::large::lock::ForkLock;
 use super::size_class::{Class, GRANULE, MAX_PAGE};
 use crate::block::NUMBERS_PER_PAGE;
@@ -158,6 +159,11 @@ impl Space {
         self.granules as usize
     }
 
+    /// Where pages and their class bytes are, for a front.
+    pub(super) fn view(&self) -> View {
+        View { base: self.base.addr().get(), granules: self.granules(), marks: self.classes.as_ptr() }
+    }
+
     fn class_byte(&self, granule: u32) -> &AtomicU8 {
         debug_assert!(granule < self.granules);
         // SAFETY: callers name granules of the reservation; zeroed by the kernel.
@@ -192,7 +198,7 @@ impl Space {
         // Relaxed: who frees a block got its pointer from who allocated it, and with it everything that happened before.
         let byte = self.class_byte(granule as u32).load(Ordering::Relaxed);
         // A free stretch is above every class.
-        Class::from_index(usize::from(byte).wrapping_sub(1))
+        Class::from_mark(byte)
     }
 
     /// Where an address of a page of `class` lies.
@@ -219,7 +225,7 @@ impl Space {
             // Relaxed, both: the page is the caller's alone; see `class_of`.
             again += usize::from(self.past(granule).load(Ordering::Relaxed)) * GRANULE;
             self.past(granule).store(0, Ordering::Relaxed);
-            self.class_byte(granule).store(class.index() as u8 + 1, Ordering::Relaxed);
+            self.class_byte(granule).store(class.mark(), Ordering::Relaxed);
         }
         Some(Taken { number, again })
     }

@@ -1,8 +1,10 @@
 //! What one thread has to itself: a ring for each class, the page heaps that it holds, and its counters.
 //!
+//! The short ways are in front.rs; here is what they do not know.
+//!
 //! Invariants: a thread heap is used by one thread at a time, or by whoever holds the lock of the shared one; blocks in its rings are
-//! owned by it. Between two lives its rings are empty, it holds no pages and has no slot. Its home comes zeroed from the kernel
-//! and is never unmapped, so that figures of all threads can be read at any time.
+//! owned by it. Between two lives its rings are empty and of capacity 0, it holds no pages and has no slot. Its home comes zeroed from
+//! the kernel and is never unmapped, so that figures of all threads can be read at any time.
 
 use core::cell::UnsafeCell;
 use core::ptr::{NonNull, null_mut};
@@ -11,7 +13,9 @@ use core::sync::atomic::AtomicPtr;
 use rustix::mm::{MapFlags, ProtFlags};
 use stormglass_telemetry::{Slot, SlotCounters, clock};
 
+use super::capacity::{self, Turn};
 use super::figures::{Figures, Sums};
+use super::front::Front;
 use super::mid;
 use super::process::{self, Core, LARGE, LIMIT};
 use super::size_class::{CLASSES, Class};
@@ -22,7 +26,6 @@ use crate::heap::Heap;
 use crate::injection::Delay;
 use crate::misuse;
 use crate::page::{Held, Rest};
-use crate::ring::Ring;
 use crate::site::Tally;
 
 /// A thread's counters.
@@ -46,14 +49,19 @@ pub(super) struct ThreadHeap {
     slot: Option<OwnSlot>,
     /// Its part of the pool that serves mid sizes, if one does.
     mid: Option<Heap<'static>>,
-    /// How many blocks the rings had when the process forked.
-    at_fork: [u16; CLASSES],
+    /// What each ring's last slow path was.
+    turns: [Turn; CLASSES],
+    /// Hits and returns of each ring when it last looked.
+    used: [u64; CLASSES],
     figures: &'static Figures,
-    rings: [Ring; CLASSES],
+    front: &'static Front,
 }
 
 /// Where a heap lives, and what does not belong to its thread.
+#[repr(C)]
 pub(super) struct Home {
+    /// Its thread's alone, like the heap. First, because it says where in a page its lines lie.
+    front: Front,
     pub(super) figures: Figures,
     /// The next in the list of all homes; null for the last. Under the lock of that list, as the next.
     pub(super) next: AtomicPtr<Home>,
@@ -69,8 +77,8 @@ impl Home {
         // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
         let memory = unsafe { rustix::mm::mmap_anonymous(null_mut(), size_of::<Home>(), flags.0, flags.1) };
         let home: NonNull<Home> = NonNull::new(memory.ok()?.cast())?;
-        // SAFETY: mapped, aligned to a page and long enough; never unmapped. Zeroes are a value of every field but these five
-        // (numbers, null pointers, atomics, rings of those), and these are written before there is a reference to the whole.
+        // SAFETY: mapped, aligned to a page and long enough; never unmapped. Zeroes are a value of every field but these six
+        // (numbers, null pointers, atomics, an empty front), and these are written before there is a reference to the whole.
         unsafe {
             let heap = UnsafeCell::raw_get(&raw const (*home.as_ptr()).heap);
             (&raw mut (*heap).counters).write(NonNull::dangling());
@@ -78,6 +86,7 @@ impl Home {
             (&raw mut (*heap).slot).write(None);
             (&raw mut (*heap).mid).write(None);
             (&raw mut (*heap).figures).write(&(*home.as_ptr()).figures);
+            (&raw mut (*heap).front).write(&(*home.as_ptr()).front);
             Some(home.as_ref())
         }
     }
@@ -88,20 +97,26 @@ impl Home {
     }
 }
 
-// SAFETY: all but the heap is atomics, and the heap is reached by a pointer, whose user vouches for it.
+// SAFETY: all but the heap and the front is atomics; these are reached by the heap's pointer, whose user vouches for both.
 unsafe impl Sync for Home {}
 
 impl ThreadHeap {
     /// Begins a life, with empty rings. Needs the lock of the list of heaps.
-    pub(super) fn begin(&mut self, slot: OwnSlot, generation: u32) {
+    pub(super) fn begin(&mut self, slot: OwnSlot, generation: u32, core: &Core) {
         self.generation = generation;
         self.slow_paths = 0;
         let before = Sums::of(&slot);
         self.install(slot, &before);
-        let counters = self.counters_apart();
+        self.turns = [Turn::None; CLASSES];
+        self.front.look_at(core.space.view());
         for class in Class::all() {
-            self.rings[class.index()].reset(class.ring(), &counters.classes[class.index()]);
+            self.front.set_capacity(class, capacity::first(class));
         }
+    }
+
+    /// Its rings, for its thread.
+    pub(super) fn front(&self) -> &'static Front {
+        self.front
     }
 
     fn install(&mut self, slot: OwnSlot, before: &Sums) {
@@ -109,6 +124,7 @@ impl ThreadHeap {
         self.figures.set(counters.cast_mut(), before);
         // The slot derefs to what it points to, which is never null.
         self.counters = NonNull::new(counters.cast_mut()).unwrap_or(NonNull::dangling());
+        self.front.count_in(counters);
         self.slot = Some(slot);
     }
 
@@ -129,26 +145,13 @@ impl ThreadHeap {
         Tally { counters: self.counters_apart().shard(class.index(), 0), delay: Delay::NONE }
     }
 
-    /// A block from the ring.
-    #[inline]
-    pub(super) fn take(&mut self, class: Class) -> Option<NonNull<u8>> {
-        let counters = self.counters_apart();
-        self.rings[class.index()].take(&counters.classes[class.index()])
-    }
-
-    /// Takes a block into the ring; `false` if that is full.
-    #[inline]
-    pub(super) fn put(&mut self, class: Class, block: NonNull<u8>) -> bool {
-        let counters = self.counters_apart();
-        self.rings[class.index()].put(block, &counters.classes[class.index()])
-    }
-
     /// A block after the ring was found empty.
     pub(super) fn allocate_after_refill(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
-        if let Some(block) = self.take(class) {
+        if let Some(block) = self.front.take(class) {
             return Some(block);
         }
         let start = clock::ticks();
+        self.turn(class, Turn::Refill);
         let mut batch = self.refill(class, core);
         if batch.is_empty() && self.purge(core) {
             batch = self.refill(class, core);
@@ -159,18 +162,18 @@ impl ThreadHeap {
             counters.allocation_failures.add(1);
         }
         counters.ring_misses.add(1);
-        let ring = &mut self.rings[class.index()];
         while let Some(block) = batch.pop() {
-            ring.add(core.space.address(block.number(), class), counters);
+            // It is empty, and a batch is half of what it may hold.
+            let _fits = self.front.add(class, core.space.address(block.number(), class));
         }
-        let block = ring.take_newest(counters);
+        let block = self.front.take_newest(class);
         self.end_slow_path(class, start, core);
         block
     }
 
     /// A block of the pool that serves mid sizes.
-    pub(super) fn allocate_from(&mut self, pool: &'static Pool, class: Class) -> Option<NonNull<u8>> {
-        self.mid_heap(pool)?.alloc(class.bytes())
+    pub(super) fn allocate_from(&mut self, pool: &'static Pool, size: usize) -> Option<NonNull<u8>> {
+        self.mid_heap(pool)?.alloc(size)
     }
 
     /// Takes a block of that pool back.
@@ -194,7 +197,7 @@ impl ThreadHeap {
     fn refill(&mut self, class: Class, core: &Core) -> Batch {
         let tally = self.tally(class);
         let counters = self.counters_apart();
-        let mut batch = Batch::of_at_most(class.ring() / 2);
+        let mut batch = Batch::of_at_most(self.front.capacity(class) / 2);
         core.pages.refill(class.index(), &mut self.held, &mut batch, tally, || {
             let bytes = class.page_bytes();
             if !LIMIT.take(bytes) {
@@ -215,23 +218,31 @@ impl ThreadHeap {
 
     /// Takes a block back after the ring was found full.
     pub(super) fn free_after_spill(&mut self, class: Class, block: NonNull<u8>, core: &Core) {
-        if self.put(class, block) {
+        if self.front.put(block.as_ptr()) || (self.turn(class, Turn::Spill) && self.front.put(block.as_ptr()))
+        {
             return;
         }
         let start = clock::ticks();
-        let ring = self.rings[class.index()].capacity();
-        self.spill_oldest(class, ring / 2, core);
+        self.spill_oldest(class, self.front.capacity(class) / 2, core);
         let counters = &self.counters_apart().classes[class.index()];
         counters.ring_spills.add(1);
-        self.rings[class.index()].add(block, counters);
+        // There is room now.
+        let _fits = self.front.add(class, block);
         self.end_slow_path(class, start, core);
+    }
+
+    /// Notes what a slow path of a ring does; whether the ring may hold more now.
+    fn turn(&mut self, class: Class, now: Turn) -> bool {
+        let last = core::mem::replace(&mut self.turns[class.index()], now);
+        let larger = capacity::ALL.grow(class, self.front.capacity(class), last, now);
+        larger.inspect(|&larger| self.front.set_capacity(class, larger)).is_some()
     }
 
     /// Moves the `n` oldest blocks of a ring to their pages.
     fn spill_oldest(&mut self, class: Class, n: usize, core: &Core) {
         let counters = &self.counters_apart().classes[class.index()];
         let mut batch = Batch::new();
-        self.rings[class.index()].take_oldest(n.min(batch.room()), counters, |address| {
+        self.front.take_oldest(class, n.min(batch.room()), |address| {
             let spot = core.space.spot(address, class);
             if spot.inside != 0 || spot.index >= class.blocks() as usize {
                 misuse::interior(address, class.bytes());
@@ -243,16 +254,34 @@ impl ThreadHeap {
         core.pages.spill(class.index(), &self.held, batch, self.tally(class));
     }
 
+    fn spill_whole(&mut self, class: Class, core: &Core) {
+        while self.front.len(class) > 0 {
+            self.spill_oldest(class, self.front.len(class), core);
+        }
+    }
+
     fn spill_all(&mut self, core: &Core) {
         for class in Class::all() {
-            loop {
-                let len = self.rings[class.index()].len(&self.counters_apart().classes[class.index()]);
-                if len == 0 {
-                    break;
-                }
-                self.spill_oldest(class, len, core);
+            self.spill_whole(class, core);
+        }
+    }
+
+    /// Empties the rings that were not used since this was last called, and makes them as small as at first.
+    fn spill_unused(&mut self, core: &Core) {
+        for class in Class::all() {
+            let counters = &self.counters_apart().classes[class.index()];
+            let used = counters.ring_hits.get().wrapping_add(counters.ring_returns.get());
+            if core::mem::replace(&mut self.used[class.index()], used) == used {
+                self.spill_whole(class, core);
+                self.shrink(class, capacity::first(class));
             }
         }
+    }
+
+    fn shrink(&mut self, class: Class, to: usize) {
+        capacity::ALL.give_back(class, self.front.capacity(class));
+        self.front.set_capacity(class, to);
+        self.turns[class.index()] = Turn::None;
     }
 
     fn end_slow_path(&mut self, class: Class, start: u64, core: &Core) {
@@ -274,6 +303,7 @@ impl ThreadHeap {
             return;
         }
         self.looked = now;
+        self.spill_unused(core);
         let rest = if delay == 0 { Rest::Any } else { Rest::SinceLastLook };
         self.release(core, rest, core.may_look_at_idle(now, delay));
         LARGE.purge(now, delay, &self.counters_apart().totals);
@@ -329,6 +359,9 @@ impl ThreadHeap {
     /// Ends the life of an empty heap and gives the slot back; what the heap has counted. Needs the lock of the list of heaps.
     pub(super) fn end(&mut self) -> Sums {
         let own = self.figures.own();
+        for class in Class::all() {
+            self.shrink(class, 0);
+        }
         self.figures.set(null_mut(), &Sums::ZERO);
         self.counters = NonNull::dangling();
         self.slot = None;
@@ -342,40 +375,25 @@ impl ThreadHeap {
 
     /// Goes on in another slot of a process that has had no segment yet, and takes its counts along. Needs the lock of the list of heaps.
     pub(super) fn move_to(&mut self, slot: OwnSlot, generation: u32) {
-        let old = self.counters_apart();
-        let lens: [usize; CLASSES] = core::array::from_fn(|class| self.rings[class].len(&old.classes[class]));
         let own = self.figures.own();
-        super::carry::carry(old, &slot);
-        self.go_on(slot, generation, &lens, &own);
+        super::carry::carry(self.counters_apart(), &slot);
+        self.go_on(slot, generation, &own);
     }
 
-    fn go_on(&mut self, slot: OwnSlot, generation: u32, lens: &[usize; CLASSES], own: &Sums) {
+    fn go_on(&mut self, slot: OwnSlot, generation: u32, own: &Sums) {
         self.generation = generation;
         let before = Sums::of(&slot).less(own);
         let old = self.slot.take();
         self.install(slot, &before);
         drop(old);
-        let counters = self.counters_apart();
-        for (class, &len) in lens.iter().enumerate() {
-            self.rings[class].keep(len, &counters.classes[class]);
-        }
-    }
-
-    /// Notes what the child of a fork must know (fork.rs).
-    pub(super) fn before_fork(&mut self) {
-        let counters = self.counters_apart();
-        for class in 0..CLASSES {
-            self.at_fork[class] = self.rings[class].len(&counters.classes[class]) as u16;
-        }
     }
 
     /// In the child: goes on in a slot of its own, and leaves the parent's alone.
     pub(super) fn after_fork_in_child(&mut self, slot: OwnSlot, generation: u32) {
-        let lens = self.at_fork.map(usize::from);
         // It is the parent's thread that has them.
         core::mem::forget(self.mid.take());
         core::mem::forget(self.slot.take());
         let own = self.figures.own();
-        self.go_on(slot, generation, &lens, &own);
+        self.go_on(slot, generation, &own);
     }
 }
