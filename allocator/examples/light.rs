@@ -7,6 +7,7 @@
 
 use std::num::NonZero;
 use std::process::ExitCode;
+use std::ptr::{self, NonNull};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -86,20 +87,24 @@ fn work(
                     _ => free(heap, address),
                 }
             }
-            held[at] = heap.alloc(SIZES[(turns + step) % SIZES.len()]).map(|block| block.expose_provenance());
+            held[at] = heap.alloc(SIZES[(turns + step) % SIZES.len()]).map(NonNull::expose_provenance);
         }
-        inbox.try_iter().for_each(|address| free(heap, address));
+        for address in inbox.try_iter() {
+            free(heap, address);
+        }
         turns += 1;
         if let Some(thought) = thought {
             thread::sleep(thought);
         }
     }
-    held.into_iter().flatten().for_each(|address| free(heap, address));
+    for address in held.into_iter().flatten() {
+        free(heap, address);
+    }
 }
 
 fn free(heap: &mut Heap<'_>, address: Address) {
-    let block = core::ptr::with_exposed_provenance_mut::<u8>(address.get());
-    let Some(block) = core::ptr::NonNull::new(block) else { return };
+    let block = ptr::with_exposed_provenance_mut::<u8>(address.get());
+    let Some(block) = NonNull::new(block) else { return };
     // SAFETY: the block is from this pool, and the address was its only handle: it was taken out of `held` or of the inbox.
     unsafe { heap.free(block) };
 }

@@ -3,6 +3,7 @@
 //! The sidecar shares the machine with what it shows. It costs every design the same, and `stormglass bench` does
 //! without it.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use stormglass_bench::Plan;
@@ -65,7 +66,38 @@ fn told(all: &[Told]) -> String {
             );
         }
         let times = if told.raised == 1 { String::new() } else { format!(", {} times", told.raised) };
-        text.push_str(&format!("  {}, {}{times}: {}\n", told.strategy, told.workload, told.finding));
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {}, {}{times}: {}", told.strategy, told.workload, told.finding);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use stormglass_telemetry::diagnosis::{Finding, LockConvoy, Place, Verdict};
+
+    use super::*;
+
+    #[test]
+    fn what_was_found_is_a_line_a_place() {
+        assert_eq!(told(&[]), "", "nothing wrong, nothing said");
+        let evidence =
+            LockConvoy { contended_share: 0.46, contended_per_second: 1.2e6, wait_ratio: 0.72 }.into();
+        let place = Place { class: Some("8192".to_owned()), shard: Some("3".to_owned()) };
+        let convoy = Told {
+            command: "stormglass".to_owned(),
+            strategy: "mutex".to_owned(),
+            workload: "storm 2T".to_owned(),
+            on: 0,
+            raised: 5,
+            finding: Finding { verdict: Verdict::LockConvoy, place, since: 0, evidence, injected: true },
+        };
+        let text = told(&[Told { raised: 1, ..convoy.clone() }, convoy]);
+        let line = "Lock convoy, class 8192 shard 3: 46% of the acquisitions of its lock wait, 1.2M a second, for 0.72 s of each \
+                    second over all threads (a delay is injected)";
+        assert!(
+            text.ends_with(&format!("  mutex, storm 2T: {line}\n  mutex, storm 2T, 5 times: {line}\n")),
+            "{text}"
+        );
+    }
 }

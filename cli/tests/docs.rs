@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use stormglass_allocator::StrategyId;
+use stormglass_telemetry::diagnosis::Verdict;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -59,5 +60,24 @@ fn the_readme_has_every_design_in_the_words_of_the_list() {
     for id in StrategyId::ALL {
         let row = format!("| `{id}` | {} | {} |\n", id.paper(), id.about());
         assert!(readme.contains(&row), "README.md has no row\n{row}");
+    }
+}
+
+#[test]
+fn what_verdicts_advise_are_designs_and_commands_that_there_are() {
+    for verdict in Verdict::ALL {
+        let names: Vec<&str> = verdict.tries().split('`').skip(1).step_by(2).collect();
+        for name in &names {
+            let design = StrategyId::ALL.iter().any(|id| id.name() == *name);
+            assert!(design || name.starts_with("stormglass"), "{verdict} advises `{name}`");
+        }
+        assert!(
+            names.contains(&"page") || verdict == Verdict::WatchingCost,
+            "{verdict} names what avoids it"
+        );
+        for word in verdict.tries().split('`').step_by(2).flat_map(|text| text.split_whitespace()) {
+            let bare = StrategyId::ALL.iter().any(|id| id.name().contains('-') && word.contains(id.name()));
+            assert!(!bare, "{verdict}: {word} is a name and stands without backticks");
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! true; it is no part of the program.
 //!
 //! `cargo run -p stormglass-dashboard --example weather -- 127.0.0.1:7171` serves until it is killed. `WEATHER=storm` leaves
-//! the program out, `WEATHER=general` the designs and their report.
+//! the program out, `WEATHER=general` the designs and their report; `WEATHER=gale` has nothing but one storm that lasts, for the
+//! verdicts, and then calm.
 
 use std::time::Duration;
 
@@ -44,11 +45,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let sidecar = Sidecar::bind(config).await?;
     let weather = std::env::var("WEATHER").unwrap_or_default();
-    if weather != "storm" {
+    if weather == "gale" {
+        let directory = directory.clone();
+        std::thread::spawn(move || gale(&directory));
+    }
+    if !["storm", "gale"].contains(&weather.as_str()) {
         let directory = directory.clone();
         std::thread::spawn(move || climate(&directory));
     }
-    if weather != "general" {
+    if !["general", "gale"].contains(&weather.as_str()) {
         sidecar.results().publish(report(injected.as_deref()));
         std::thread::spawn(move || {
             for turn in 0.. {
@@ -90,6 +95,31 @@ fn blow(directory: &Directory, (strategy, _, failed, waits): (&str, &str, u64, u
                 c.lock_contended.add(batches * waits / 100);
                 c.lock_wait.record(batches * waits * 40);
             }
+        }
+        slot.heartbeat.set(stormglass_telemetry::clock::monotonic());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Single pops that fail on one shard for half a minute, and a calm that lasts.
+fn gale(directory: &Directory) {
+    let identity = Identity { strategy: "lockfree-single", workload: "storm 2T", injected: "" };
+    let writer = Writer::create(directory, &identity).expect("a segment");
+    let slot = writer.claim().expect("a slot");
+    for tick in 0_u64.. {
+        let (class_counters, c) = (&slot.classes[3], slot.shard(3, 3));
+        let (batches, failed) = (8000, if tick < 3000 { 26 } else { 0 });
+        class_counters.ring_hits.add(batches * 31);
+        class_counters.ring_misses.add(batches);
+        class_counters.ring_returns.add(batches * 32);
+        c.refills.add(batches);
+        c.refilled_blocks.add(batches * 32);
+        c.cas_attempts[Op::Pop as usize].add(batches * (32 + failed));
+        c.cas_failures[Op::Pop as usize].add(batches * failed);
+        c.walk_blocks_kept.add(batches * 32);
+        c.walk_blocks_wasted.add(batches * failed);
+        for depth in 0..batches / 10 {
+            c.cas_retries.record(depth % (failed + 1));
         }
         slot.heartbeat.set(stormglass_telemetry::clock::monotonic());
         std::thread::sleep(Duration::from_millis(10));

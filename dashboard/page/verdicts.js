@@ -2,18 +2,19 @@
 // to try, and leads to the cell that it is about.
 //
 // Invariants: a line is of one design (or program), workload and verdict, however many processes and places have it, so that a
-// benchmark whose runs are processes of their own does not fill the page; a line keeps its place while it is there, and what is
-// over stays, calmly, for LINGER and for as long as somebody reads it.
+// benchmark whose runs are processes of their own does not fill the page. What is over stays where it is for a moment, then for
+// LINGER in a list that is folded, and for as long as somebody reads it where they read it.
 
 import { nameOf } from "./about.js";
 import { look, seriesOf, swatch } from "./designs.js";
 import { attribute, html, text } from "./dom.js";
-import { ago, bytes, injection } from "./format.js";
+import { ago, bytes } from "./format.js";
 
-/** Milliseconds for which a verdict that is over is still shown. */
+/** Milliseconds for which a verdict that is over is still told, and for which it stays among those that are on. */
 const LINGER = 60000;
-/** Lines at most; of more, the number. */
-const LINES = 12;
+const RECENT = 5000;
+/** Lines in sight at most; of more, the number. */
+const LINES = 8;
 const SEVERITIES = ["storm", "waste", "note"];
 const SIDECAR = { command: "the sidecar", strategy: "the sidecar", workload: "", live: true, general: null };
 
@@ -39,7 +40,10 @@ export function gather(frame) {
     for (const verdict of [...(process.verdicts ?? []), ...(process.past_verdicts ?? [])]) add(process, verdict);
   }
   for (const verdict of frame.sidecar_verdicts ?? []) add(SIDECAR, verdict);
-  for (const line of lines.values()) line.over.sort((a, b) => b.until - a.until);
+  for (const { on, over } of lines.values()) {
+    on.sort((a, b) => b.weight - a.weight);
+    over.sort((a, b) => b.until - a.until || b.weight - a.weight);
+  }
   return [...lines.values()];
 }
 
@@ -47,7 +51,7 @@ class Line {
   #state = html("span", { class: "when" });
   #where = html("span", { class: "where" });
   #evidence = html("span", { class: "evidence" });
-  #injected = html("span", { class: "injected", hidden: "" });
+  #injected = html("span", { class: "injected", hidden: "" }, "delay injected");
   #places = html("p", { class: "places" });
   #go = html("button", { type: "button" }, "Show it in the grid");
 
@@ -81,7 +85,6 @@ class Line {
     this.#places.hidden = places.length < 2;
     this.#go.hidden = !first.class;
     this.#injected.hidden = !first.injected;
-    if (first.injected) text(this.#injected, `delay injected: ${injection(first.process.injected ?? "")}`);
   }
 
   /** Whether somebody reads it. */
@@ -93,6 +96,9 @@ class Line {
 export class Verdicts {
   #lines = new Map();
   #list = html("ul");
+  #past = html("ul");
+  #pastTitle = html("summary");
+  #folded = html("details", { class: "past" }, this.#pastTitle, this.#past);
   #title = html("h2", { id: "verdicts-title" });
   #more = html("p", { class: "none", hidden: "" });
   #said = html("p", { class: "unseen", role: "status" });
@@ -101,7 +107,7 @@ export class Verdicts {
   constructor(node, show) {
     this.node = node;
     this.show = show;
-    node.append(this.#title, this.#list, this.#more);
+    node.append(this.#title, this.#list, this.#more, this.#folded);
     // Outside the section: it must be there before there is something to say.
     node.after(this.#said);
   }
@@ -127,31 +133,43 @@ export class Verdicts {
       const line = new Line(key, now.on[0] ?? now.over[0], this.show);
       line.update(now, time);
       this.#lines.set(key, line);
-      this.#place(line);
       if (line.on) news.push(line);
     }
+    for (const line of this.#lines.values()) this.#place(line, time);
     this.#head(news);
   }
 
-  /** Behind those that are as bad. */
-  #place(line) {
+  /** Puts a line into the list that it belongs to, behind those that are as bad. */
+  #place(line, time) {
+    const recent = line.on || time - line.shown.until < RECENT;
+    const list = recent ? this.#list : this.#past;
+    if (line.node.parentNode === list || (line.node.isConnected && line.read)) return;
     const rank = (severity) => SEVERITIES.indexOf(severity);
-    const next = [...this.#list.children].find((node) => rank(node.dataset.severity) > rank(line.severity));
-    this.#list.insertBefore(line.node, next ?? null);
+    const next = [...list.children].find((node) => rank(node.dataset.severity) > rank(line.severity));
+    list.insertBefore(line.node, next ?? null);
   }
 
   #head(news) {
     const lines = [...this.#lines.values()];
     const on = lines.filter((line) => line.on).length;
+    const past = this.#past.childElementCount;
     this.node.hidden = lines.length === 0;
     attribute(this.node, "data-on", on);
     const counted = (n) => (n === 1 ? "1 verdict" : `${n} verdicts`);
     text(this.#title, on > 0 ? `${counted(on)} now` : "Nothing is wrong now");
-    [...this.#list.children].forEach((node, i) => {
-      if (node.hidden !== (i >= LINES)) node.hidden = i >= LINES;
-    });
-    this.#more.hidden = lines.length <= LINES;
-    text(this.#more, `and ${lines.length - LINES} more`);
+    // What is on goes before what is just over, where there is no room for all.
+    let [first, second] = [LINES, Math.max(0, LINES - on)];
+    let left = 0;
+    for (const node of this.#list.children) {
+      const shown = node.dataset.on === "true" ? first-- > 0 : second-- > 0;
+      if (node.hidden === shown) node.hidden = !shown;
+      if (!shown) left += 1;
+    }
+    for (const node of this.#past.children) if (node.hidden) node.hidden = false;
+    this.#more.hidden = left === 0;
+    text(this.#more, `and ${left} more`);
+    this.#folded.hidden = past === 0;
+    text(this.#pastTitle, `${past} in the last minute ${past === 1 ? "is" : "are"} over`);
     if (news.length === 0) return;
     // One sentence, whatever happened at once: a reader's voice is slower than a storm.
     const line = news.find((l) => l.on) ?? news[0];

@@ -21,6 +21,8 @@ pub(crate) struct Shown {
     /// The numbers in a sentence, and by themselves.
     evidence: String,
     figures: Evidence,
+    /// How much of it there is, to be compared with the same verdict's elsewhere.
+    weight: f64,
     says: &'static str,
     means: &'static str,
     advice: &'static str,
@@ -41,6 +43,7 @@ impl Shown {
             until: None,
             evidence: finding.evidence.to_string(),
             figures: finding.evidence,
+            weight: finding.evidence.weight(),
             says: verdict.says(),
             means: verdict.means(),
             advice: verdict.tries(),

@@ -167,7 +167,7 @@ impl Clinic {
     /// What is on in a process, and what was.
     pub(crate) fn of(&self, id: ProcessId, epoch: Epoch) -> (Vec<Shown>, Vec<Shown>) {
         let Some(Case { diagnostician, .. }) = self.cases.get(&id) else { return Default::default() };
-        let active = diagnostician.active().map(|finding| Shown::active(&finding, epoch)).collect();
+        let active = diagnostician.active().iter().map(|finding| Shown::active(finding, epoch)).collect();
         // The newest first.
         let past = diagnostician.past().map(|past| Shown::past(past, epoch));
         (active, past.collect::<Vec<_>>().into_iter().rev().collect())
@@ -175,7 +175,7 @@ impl Clinic {
 
     /// What is on in the sidecar itself.
     pub(crate) fn own(&self, epoch: Epoch) -> Vec<Shown> {
-        self.own.diagnostician.active().map(|finding| Shown::active(&finding, epoch)).collect()
+        self.own.diagnostician.active().iter().map(|finding| Shown::active(finding, epoch)).collect()
     }
 
     fn report(&self, process: &Process, changes: &[Change]) {

@@ -224,3 +224,57 @@ impl Display for Bytes {
         if unit == "bytes" { write!(f, "{value} {unit}") } else { write!(f, "{value:.1} {unit}") }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use stormglass_telemetry::Process;
+    use stormglass_telemetry::diagnosis::{Finding, LockConvoy, Place, RingStarvation, Verdict};
+
+    use super::*;
+
+    fn found(verdict: Verdict, shard: Option<&str>, until: Option<u64>) -> Found {
+        let process = Process {
+            pid: 7,
+            start_time: 1,
+            sequence: 0,
+            command: "prog".to_owned(),
+            strategy: "mutex".to_owned(),
+            workload: String::new(),
+            injected: None,
+            version: String::new(),
+            created: 0,
+        };
+        let evidence = match verdict {
+            Verdict::LockConvoy => {
+                LockConvoy { contended_share: 0.46, contended_per_second: 1.2e6, wait_ratio: 0.72 }.into()
+            }
+            _ => RingStarvation { hit_ratio: 0.5, misses_per_second: 1e5, blocks_per_refill: 2.0 }.into(),
+        };
+        let place = Place { class: Some("8192".to_owned()), shard: shard.map(str::to_owned) };
+        let finding = Finding { verdict, place, since: 1_000_000_000, evidence, injected: false };
+        Found { process: Arc::new(process), finding, until }
+    }
+
+    #[test]
+    fn the_worst_verdicts_are_told_first_and_the_rest_is_counted() {
+        assert_eq!(verdicts(&[]), None, "nothing wrong, nothing said");
+        let mut all = vec![
+            found(Verdict::RingStarvation, None, None),
+            found(Verdict::LockConvoy, Some("3"), Some(13_300_000_000)),
+        ];
+        assert_eq!(
+            verdicts(&all).as_deref(),
+            Some(
+                "Lock convoy, class 8192 shard 3: 46% of the acquisitions of its lock wait, 1.2M a second, for 0.72 s of each \
+                 second over all threads (prog 7, mutex, for 12.3 s)\n               Ring starvation, class 8192: the ring serves 50% \
+                 of the allocations; 100k a second find it empty, and a refill brings 2 blocks (prog 7, mutex, to the end)"
+            )
+        );
+        all.extend((0..VERDICTS).map(|_| found(Verdict::LockConvoy, Some("4"), None)));
+        let text = verdicts(&all).expect("said");
+        assert_eq!(text.lines().count(), VERDICTS + 1);
+        assert!(text.ends_with("\n               and 2 more") && !text.contains("Ring starvation"), "{text}");
+    }
+}

@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use stormglass_telemetry::{Metric, Op};
 
 use super::*;
@@ -89,7 +91,7 @@ fn the_ledger_is_bounded_and_goes_on_counting() {
 #[test]
 fn a_sidecar_that_takes_the_machine_says_so() {
     let mut own = Own::default();
-    let on = |own: &Own| own.diagnostician.active().count();
+    let on = |own: &Own| own.diagnostician.active().len();
     for second in 0..5 {
         own.look(second * SECOND, second * SECOND / 1000);
     }
@@ -99,4 +101,85 @@ fn a_sidecar_that_takes_the_machine_says_so() {
         own.look(second * SECOND, second * SECOND * 1000);
     }
     assert_eq!(on(&own), 1);
+}
+
+#[test]
+fn metrics_have_a_series_for_each_place_that_ever_had_a_verdict() {
+    use crate::exposition::Exposition;
+    use crate::source::SharedSource;
+    use crate::synthetic::Fixed;
+
+    let verdicts = Verdicts::default();
+    let source = SharedSource::new(Fixed::new(Vec::new()));
+    let exposition = Exposition::new(source, verdicts.clone()).expect("the table registers");
+    let render = || exposition.render().expect("the text encodes");
+    assert!(!render().contains("stormglass_verdict"), "no series before there is something to say");
+
+    let mut clinic = Clinic::new(verdicts);
+    watch(&mut clinic, &[1], 1..8);
+    let labels = r#"command="hammer",strategy="lockfree-walk",workload="storm""#;
+    let active =
+        format!(r#"stormglass_verdict_active{{{labels},class="8192",shard="5",verdict="retry_storm"}}"#);
+    let raised = format!(r#"stormglass_verdicts_raised_total{{{labels},verdict="retry_storm"}} 1"#);
+    for (line, on) in [(format!("{active} 1\n"), true), (format!("{active} 0\n"), false)] {
+        if !on {
+            watch(&mut clinic, &[], 8..9);
+        }
+        let text = render();
+        assert!(text.contains(&line) && text.contains(&raised), "{text}");
+    }
+}
+
+/// Keeps what is logged on this thread: level, target and all fields.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Fields(String);
+        impl tracing::field::Visit for Fields {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                // Writing to a string does not fail.
+                let _ = write!(self.0, " {field}={value:?}");
+            }
+        }
+        let mut fields = Fields(format!("{} {}", event.metadata().level(), event.metadata().target()));
+        event.record(&mut fields);
+        self.0.lock().expect("no panic").push(fields.0);
+    }
+}
+
+#[test]
+fn what_turns_on_is_a_warning_with_its_evidence_and_what_turns_off_is_told() {
+    let log = Log::default();
+    tracing::subscriber::with_default(log.clone(), || {
+        let mut clinic = Clinic::new(Verdicts::default());
+        watch(&mut clinic, &[1], 1..8);
+        watch(&mut clinic, &[], 8..9);
+    });
+    let said = log.0.lock().expect("no panic");
+    let who = TARGET;
+    let [on, off] = &said[..] else { panic!("{said:?}") };
+    assert!(on.starts_with(&format!("WARN {who} ")) && off.starts_with(&format!("INFO {who} ")), "{said:?}");
+    assert!(
+        on.contains("Retry storm, class 8192 shard 5: 1 failed CASes for each batch, 1M a second"),
+        "{on}"
+    );
+    assert!(off.contains("Retry storm, class 8192 shard 5: over with its process after 1.6 s"), "{off}");
+    for line in &said[..] {
+        for field in [r#"verdict="retry_storm""#, "command=hammer", "pid=1", "strategy=lockfree-walk"] {
+            assert!(line.contains(field), "{field} in {line}");
+        }
+    }
 }

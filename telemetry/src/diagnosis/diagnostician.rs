@@ -138,9 +138,14 @@ impl Diagnostician {
         on.map(|(key, alarm)| self.over(key, &alarm, Why::Ended)).collect()
     }
 
-    /// What is on, the worst verdict first.
-    pub fn active(&self) -> impl Iterator<Item = Finding> + '_ {
-        self.alarms.iter().filter(|(_, alarm)| alarm.is_on()).map(|(key, alarm)| self.finding(*key, alarm))
+    /// What is on, the worst verdict first, and of each its worst place.
+    pub fn active(&self) -> Vec<Finding> {
+        let on = self.alarms.iter().filter(|(_, alarm)| alarm.is_on());
+        let mut findings: Vec<Finding> = on.map(|(key, alarm)| self.finding(*key, alarm)).collect();
+        findings.sort_by(|a, b| {
+            a.verdict.cmp(&b.verdict).then(b.evidence.weight().total_cmp(&a.evidence.weight()))
+        });
+        findings
     }
 
     /// What was on, oldest first; the last few.

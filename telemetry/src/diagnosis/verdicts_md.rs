@@ -24,6 +24,8 @@ pub fn verdicts_markdown() -> String {
          *Storm*: threads undo or await each other's work, so that more of them get less done. *Waste*: work that need not be. *Note*: what is\n\
          measured is not only the program.\n\n\
          Of a process with an injected delay, what is found was asked for; each of its findings says so.\n\n\
+         In Prometheus `stormglass_verdict_active{{verdict=\"retry_storm\"}} == 1` is what to alert on; `/api/snapshot` has the same under\n\
+         `processes[].verdicts`, with the numbers; `RUST_LOG=stormglass::verdict=info` logs what turns on and off.\n\n\
          | verdict | kind | about | says |\n|---|---|---|---|\n",
         RAISE_AFTER.as_secs_f64(),
         HOLD.as_secs(),

@@ -74,6 +74,10 @@ impl Rule for CasMultiplication {
             failures_per_second: at.rate(failures),
         })
     }
+
+    fn weight(&self) -> f64 {
+        self.failures_per_second
+    }
 }
 
 impl Display for CasMultiplication {

@@ -59,6 +59,10 @@ impl Rule for FalseNonEmpty {
             missed_share: ratio(misses, at.shard(ByShard::StealScans)).min(1.0),
         })
     }
+
+    fn weight(&self) -> f64 {
+        self.misses_per_second
+    }
 }
 
 impl Display for FalseNonEmpty {

@@ -72,6 +72,10 @@ impl Rule for LockConvoy {
             wait_ratio: at.rate(at.shard(ByShard::LockWait)) / 1e9,
         })
     }
+
+    fn weight(&self) -> f64 {
+        self.wait_ratio
+    }
 }
 
 impl Display for LockConvoy {

@@ -72,6 +72,9 @@ pub(super) trait Rule: Sized + Into<Evidence> + 'static {
 
     /// What is measured at a place; `None` where there is nothing to measure.
     fn of(at: &At<'_>) -> Option<Self>;
+
+    /// How much of it there is, to tell the worst place of a verdict.
+    fn weight(&self) -> f64;
 }
 
 /// What a rule found at one place in one look.
@@ -203,6 +206,15 @@ macro_rules! each_evidence {
                 Evidence::$name(evidence)
             }
         })*
+
+        impl Evidence {
+            /// How much of it there is: a rate, to be compared with that of the same verdict elsewhere and with nothing else.
+            pub fn weight(&self) -> f64 {
+                match self {
+                    $(Evidence::$name(evidence) => Rule::weight(evidence),)*
+                }
+            }
+        }
 
         impl Display for Evidence {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

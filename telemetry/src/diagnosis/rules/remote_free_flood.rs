@@ -67,6 +67,10 @@ impl Rule for RemoteFreeFlood {
             worst_shard: at.worst_shard(|shard| at.tally.shard(ByShard::RemoteFrees, at.class, shard)),
         })
     }
+
+    fn weight(&self) -> f64 {
+        self.pushes_per_second
+    }
 }
 
 impl Display for RemoteFreeFlood {

@@ -87,6 +87,10 @@ impl Rule for RetryStorm {
             remote: on_remote,
         })
     }
+
+    fn weight(&self) -> f64 {
+        self.failures_per_second
+    }
 }
 
 impl Display for RetryStorm {

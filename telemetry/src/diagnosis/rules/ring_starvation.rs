@@ -63,6 +63,10 @@ impl Rule for RingStarvation {
             blocks_per_refill: ratio(at.shards(ByShard::RefilledBlocks), at.shards(ByShard::Refills)),
         })
     }
+
+    fn weight(&self) -> f64 {
+        self.misses_per_second
+    }
 }
 
 impl Display for RingStarvation {

@@ -63,6 +63,10 @@ impl Rule for StealThrash {
             worst_shard: at.worst_shard(|shard| at.tally.shard(ByShard::StealScans, at.class, shard)),
         })
     }
+
+    fn weight(&self) -> f64 {
+        self.scans_per_second
+    }
 }
 
 impl Display for StealThrash {

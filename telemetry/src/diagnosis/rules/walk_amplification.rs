@@ -73,6 +73,10 @@ impl Rule for WalkAmplification {
             walked_per_attempt: ratio(kept + wasted, at.shard(ByShard::PopAttempts)),
         })
     }
+
+    fn weight(&self) -> f64 {
+        self.wasted_per_second
+    }
 }
 
 impl Display for WalkAmplification {

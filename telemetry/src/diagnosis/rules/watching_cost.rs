@@ -33,7 +33,7 @@ impl Rule for WatchingCost {
     const LIMITS: &'static [Limit<WatchingCost>] = &[Limit {
         field: "counting or sidecar",
         what: "share of the program's speed that counting costs, or of the machine that the sidecar takes, whichever is larger",
-        of: |e| e.counting.unwrap_or(0.0).max(e.sidecar.unwrap_or(0.0)),
+        of: WatchingCost::weight,
         side: Side::AtLeast,
         raise: 0.05,
         clear: 0.03,
@@ -45,6 +45,10 @@ impl Rule for WatchingCost {
         let evidence =
             WatchingCost { counting: share(at.around.counting), sidecar: share(at.around.sidecar) };
         (evidence.counting.is_some() || evidence.sidecar.is_some()).then_some(evidence)
+    }
+
+    fn weight(&self) -> f64 {
+        self.counting.unwrap_or(0.0).max(self.sidecar.unwrap_or(0.0))
     }
 }
 
