@@ -151,6 +151,14 @@ function(config, verdicts) board.dashboard(
         'No sidecar is scraped',
       ),
       p.timeseries(
+        'Bytes of one scrape',
+        'Bytes of an answer, compressed where it was. Good: below 1 MB.',
+        'bytes',
+        [['{{instance}}', 'topk(10, rate(stormglass_scrape_bytes_total{%s}[$__rate_interval]) / (rate(stormglass_scrapes_total{%s}[$__rate_interval]) > 0))' % [sidecar, sidecar]]],
+        ['green', 1000000, 'yellow', 10000000, 'red'],
+        'These sidecars do not count their bytes',
+      ),
+      p.timeseries(
         'Shared memory of segments',
         'Bytes of segments, of the living and of the dead that are kept. Good: a few MB a process; they lie in memory.',
         'bytes',
@@ -165,7 +173,6 @@ function(config, verdicts) board.dashboard(
         [['{{instance}}', 'sum by (instance) (rate(stormglass_segment_errors_total{%s}[$__rate_interval]))' % sidecar]],
         ['green', 0.001, 'red'],
         'No sidecar is scraped',
-        width=24,
       ),
     ]),
   ],
