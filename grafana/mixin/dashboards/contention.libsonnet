@@ -355,7 +355,7 @@ function(config, verdicts) board.dashboard(
           ['', 'max by (command, strategy, event, state) (stormglass_perf_state{%s} == 1)' % q.process],
           ['', 'min by (command, strategy, event) (stormglass_perf_running_ratio{%s})' % q.process],
         ],
-        ['Yes', 'Running'],
+        ['In this state', 'Running'],
         ['text'],
         noEvents,
         units={ Running: 'percentunit' },
