@@ -49,10 +49,10 @@ run(() => look(url, browserName, { width: 1440, height: 900 }, async (page) => {
   await page.screenshot({ path: path.join(out, 'verdicts-cell-dark.png') });
   await page.emulateMedia({ colorScheme: 'light' });
 
-  // The storm ends: nothing is wrong now, and what was is still told; no cell is marked.
+  // The storm ends: no verdict now, and what was is still told; no cell is marked.
   await page.waitForSelector(`${line}[data-on="false"]`, { timeout: 90000 });
   await page.waitForSelector('#verdicts[data-on="0"]', { timeout: 15000 });
-  assert.strictEqual(await page.$eval('#verdicts-title', (node) => node.textContent), 'Nothing is wrong now');
+  assert.strictEqual(await page.$eval('#verdicts-title', (node) => node.textContent), 'No verdict now');
   assert.match(await page.$eval(`${line} .when`, (node) => node.textContent), /^over, /);
   assert.strictEqual(await page.$$eval('[role="gridcell"][data-verdict]', (all) => all.length), 0);
   await page.evaluate(() => scrollTo(0, 0));

@@ -12,6 +12,7 @@ pub(crate) struct Batch {
     numbers: [u32; BATCH],
     len: usize,
     most: usize,
+    zeroed: bool,
 }
 
 impl Batch {
@@ -21,7 +22,7 @@ impl Batch {
 
     /// A batch that is full before it has [`BATCH`] blocks.
     pub(crate) fn of_at_most(most: usize) -> Batch {
-        Batch { numbers: [0; BATCH], len: 0, most: most.min(BATCH) }
+        Batch { numbers: [0; BATCH], len: 0, most: most.min(BATCH), zeroed: false }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -34,6 +35,17 @@ impl Batch {
 
     pub(crate) fn room(&self) -> usize {
         self.most.saturating_sub(self.len)
+    }
+
+    /// Says whether the newest block is known to read as zeroes.
+    pub(crate) fn set_zeroed(&mut self, zeroed: bool) {
+        self.zeroed = zeroed;
+    }
+
+    /// Whether it is.
+    #[cfg(not(loom))]
+    pub(crate) fn is_zeroed(&self) -> bool {
+        self.zeroed
     }
 
     pub(crate) fn push(&mut self, block: Block) {
@@ -54,11 +66,6 @@ impl Batch {
     /// The number of the block that `pop` would give.
     pub(crate) fn peek(&self) -> Option<u32> {
         Some(self.numbers[self.len.checked_sub(1)?])
-    }
-
-    /// Brings the blocks of a page together, the highest number on top.
-    pub(crate) fn sort(&mut self) {
-        self.numbers[..self.len].sort_unstable();
     }
 
     /// Links all blocks into a chain; none if the batch is empty.

@@ -93,13 +93,25 @@ impl Chain {
 pub(crate) struct FreshPage {
     number: u32,
     blocks: u32,
+    zeroed: bool,
 }
 
 impl FreshPage {
     /// Takes ownership of page `number`, which the caller has just got from where pages come from and nobody else has.
     pub(crate) fn claim(number: u32, blocks: u32) -> FreshPage {
         debug_assert!(blocks as usize <= NUMBERS_PER_PAGE, "a block's number leads to its page");
-        FreshPage { number, blocks }
+        FreshPage { number, blocks, zeroed: false }
+    }
+
+    /// Says that all its memory reads as zeroes, or that it may not.
+    #[cfg(not(loom))]
+    pub(crate) fn zeroed(self, zeroed: bool) -> FreshPage {
+        FreshPage { zeroed, ..self }
+    }
+
+    /// Whether all its memory is known to read as zeroes.
+    pub(crate) fn is_zeroed(&self) -> bool {
+        self.zeroed
     }
 
     pub(crate) fn number(&self) -> u32 {

@@ -32,6 +32,15 @@ const _: () = assert!(CLASSES < 0xFF && SHARDS <= 0xFF, "an owner word has a byt
 /// The class and shard of a page, or 0 where no page is yet.
 type OwnerWord = core::sync::atomic::AtomicU16;
 
+/// Who is asked before a page is taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Payer {
+    /// Whether so many bytes more may be taken.
+    pub(crate) take: fn(usize) -> bool,
+    /// So many were not taken after all.
+    pub(crate) give_back: fn(usize),
+}
+
 /// One reservation and what is taken of it.
 pub(crate) struct Region {
     base: NonNull<u8>,
@@ -39,6 +48,7 @@ pub(crate) struct Region {
     links: Links,
     owners: NonNull<OwnerWord>,
     taken: AtomicU32,
+    payer: Option<Payer>,
     mapping: (NonNull<core::ffi::c_void>, usize),
 }
 
@@ -80,7 +90,20 @@ impl Region {
         // SAFETY: the part is 64-byte aligned (blocks are whole MiB), zeroed by the kernel, long enough, and ours alone.
         let links = unsafe { Links::over(links_at, pages * NUMBERS_PER_PAGE) };
         let owners = owners_at.cast();
-        Ok(Region { base, pages, links, owners, taken: AtomicU32::new(0), mapping: (start, len) })
+        Ok(Region {
+            base,
+            pages,
+            links,
+            owners,
+            taken: AtomicU32::new(0),
+            payer: None,
+            mapping: (start, len),
+        })
+    }
+
+    /// Charges to `payer` the pages that are taken from now on.
+    pub(crate) fn charge_to(&mut self, payer: Payer) {
+        self.payer = Some(payer);
     }
 
     pub(crate) fn links(&self) -> &Links {
@@ -118,14 +141,22 @@ impl Region {
         unsafe { self.base.add(offset) }
     }
 
-    /// A fresh page for `at`; `None` when the region is used up.
+    /// A fresh page for `at`; `None` when the region is used up, or nobody pays for it.
     #[cold]
     pub(crate) fn take_page(&self, at: ShardId) -> Option<FreshPage> {
+        if self.payer.is_some_and(|payer| !(payer.take)(PAGE_BYTES)) {
+            return None;
+        }
         // Relaxed: the counter hands out each page once and publishes nothing.
         let page = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
             ((taken as usize) < self.pages).then_some(taken + 1)
         });
-        let page = page.ok()?;
+        let Ok(page) = page else {
+            if let Some(payer) = self.payer {
+                (payer.give_back)(PAGE_BYTES);
+            }
+            return None;
+        };
         let word = (at.class.index() as u16 + 1) | (at.shard as u16) << 8;
         // Relaxed: see `owner`.
         self.owner_word(page as usize)?.store(word, core::sync::atomic::Ordering::Relaxed);
@@ -149,6 +180,8 @@ impl Drop for Region {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use core::sync::atomic::Ordering::Relaxed;
+
     use super::*;
 
     #[test]
@@ -179,6 +212,22 @@ mod tests {
         let local = 0_u8;
         assert_eq!(region.owner(NonNull::from(&local)), None);
         assert_eq!(region.owner(region.base), None, "no page was taken yet");
+    }
+
+    #[test]
+    fn who_does_not_pay_gets_no_page() {
+        use core::sync::atomic::AtomicUsize;
+        static LEFT: AtomicUsize = AtomicUsize::new(3 * PAGE_BYTES);
+        let mut region = Region::reserve(MIN_BYTES).expect("address space");
+        region.charge_to(Payer {
+            take: |bytes| LEFT.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes)).is_ok(),
+            give_back: |bytes| _ = LEFT.fetch_add(bytes, Relaxed),
+        });
+        let at = ShardId { class: Class::of(1).expect("class"), shard: 0 };
+        assert_eq!((0..9).filter(|_| region.take_page(at).is_some()).count(), 3);
+        LEFT.store(PAGE_BYTES * (region.pages() + 1), Relaxed);
+        while region.take_page(at).is_some() {}
+        assert_eq!(LEFT.load(Relaxed), PAGE_BYTES * 4, "what was not there is not paid for");
     }
 
     #[test]

@@ -41,7 +41,7 @@ Environment:
   STORMGLASS_DIR  where segments lie (default: /dev/shm/stormglass-<user id>); must be on a tmpfs
   STORMGLASS_LIBRARY
                   the library that `run` preloads (default: libstormglass.so beside this program or in ../lib)
-  RUST_LOG        how much is logged to standard error (default: warn)
+  RUST_LOG        how much is logged to standard error (default: warn); stormglass::verdict=info for what turns on and off
   NO_COLOR        no colour in tables";
 
 /// The designs and what each does, from the one list that there is.

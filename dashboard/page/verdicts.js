@@ -156,7 +156,7 @@ export class Verdicts {
     this.node.hidden = lines.length === 0;
     attribute(this.node, "data-on", on);
     const counted = (n) => (n === 1 ? "1 verdict" : `${n} verdicts`);
-    text(this.#title, on > 0 ? `${counted(on)} now` : "Nothing is wrong now");
+    text(this.#title, on > 0 ? `${counted(on)} now` : "No verdict now");
     // What is on goes before what is just over, where there is no room for all.
     let [first, second] = [LINES, Math.max(0, LINES - on)];
     let left = 0;

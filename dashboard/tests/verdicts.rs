@@ -94,6 +94,7 @@ fn a_storm_is_told_everywhere_and_is_over_with_its_process() {
     storming.join().expect("it ends");
     eventually("/metrics has the verdict as over", || active(0));
     let told = verdicts.told();
-    let told: Vec<_> = told.iter().map(|t| (t.finding.verdict, t.on, t.raised)).collect();
-    assert_eq!(told, [(Verdict::RetryStorm, 0, 1), (Verdict::CasMultiplication, 0, 1)]);
+    assert!(told.iter().all(|t| t.on == 0 && t.raised >= 1), "{told:?}");
+    let told: Vec<_> = told.iter().map(|t| t.finding.verdict).collect();
+    assert_eq!(told, [Verdict::RetryStorm, Verdict::CasMultiplication]);
 }

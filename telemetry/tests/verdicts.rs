@@ -24,13 +24,23 @@ fn raised(run: &Run) -> Vec<(Duration, Finding)> {
 }
 
 #[test]
-fn ten_minutes_of_benign_loads_raise_nothing() {
-    let runs = runs("benign.txt");
+fn ten_minutes_of_benign_loads_raise_nothing_at_ten_times_their_rates_either() {
+    let mut runs = runs("benign.txt");
     let length: Duration = runs.iter().map(Run::length).sum();
     assert!(length >= Duration::from_mins(10), "{length:?}");
     for program in ["redis-server", "tokio"] {
         assert!(runs.iter().any(|run| run.name.starts_with(program)), "{program} is missing");
     }
+    // Ten times as much is as benign, and shows that the limits are not just missed.
+    for times in [1, 10] {
+        for counts in runs.iter_mut().flat_map(|run| &mut run.deltas).map(|delta| &mut delta.counts) {
+            counts.values.iter_mut().for_each(|value| *value *= times);
+        }
+        silent(&runs);
+    }
+}
+
+fn silent(runs: &[Run]) {
     let found: Vec<String> = runs
         .iter()
         .flat_map(|run| {

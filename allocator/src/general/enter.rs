@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering;
 
 use super::process::Core;
 use super::thread::{Home, ThreadHeap};
-use super::{check, errno, exit, tls};
+use super::{check, dead, errno, exit, tls};
 
 /// Runs `f` on the calling thread's heap, or on the shared one. None where there is no memory for any.
 ///
@@ -29,7 +29,8 @@ pub(super) fn with_heap<R>(core: &'static Core, f: impl FnOnce(&mut ThreadHeap) 
         if !check::is_on() {
             tls::set_front(heap.front());
         }
-        return Some(f(heap));
+        let owner = heap.owner();
+        return Some(owner.work(|| f(heap)));
     }
     core.shared.with(None, |shared| {
         if shared.is_none() {
@@ -46,7 +47,9 @@ pub(super) fn with_heap<R>(core: &'static Core, f: impl FnOnce(&mut ThreadHeap) 
 /// Gives the calling thread a heap.
 #[cold]
 fn enter(core: &'static Core) {
+    dead::bury(core);
     let Some(home) = occupy(core) else { return tls::set(tls::SHARES) };
+    home.figures.owner.enter();
     tls::set(home.heap());
     errno::kept(|| exit::watch(home));
 }
@@ -75,9 +78,10 @@ fn occupy(core: &'static Core) -> Option<&'static Home> {
     })
 }
 
-/// Takes the heap of a thread that ends.
+/// Takes the heap of a thread that ends, or has ended.
 pub(super) fn leave(core: &'static Core, home: &'static Home) {
-    // SAFETY: the thread's own, which it does not reach any more through its pointer.
+    home.figures.owner.leave();
+    // SAFETY: the thread's own, which it does not reach any more through its pointer; or that of a thread that is no more.
     let heap = unsafe { &mut *home.heap() };
     heap.empty(core);
     core.threads.with(None, |threads| {

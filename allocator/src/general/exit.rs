@@ -5,8 +5,7 @@
 //! share one heap with all threads that have none (thread.rs). So no key has to be set again, and nothing is lost after the fourth
 //! round, at which the C library stops.
 //!
-//! A thread that ends without the C library (a bare `exit` system call) leaves its heap behind: what is in its rings and pages is
-//! lost, what others free into its pages too. The thread that leaves `main` runs no destructors; its heap goes with the process.
+//! A thread that ends without the C library (a bare `exit` system call) leaves its heap behind, until it is found (dead.rs). The thread that leaves `main` runs no destructors; its heap goes with the process.
 
 use core::ffi::{c_int, c_uint, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};

@@ -7,6 +7,7 @@
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
+use super::dead::Owner;
 use super::size_class::CLASSES;
 use super::thread::Counters;
 
@@ -16,6 +17,8 @@ pub(super) struct Figures {
     /// What the slot said when the heap got it: allocations and frees of each class that were not the heap's.
     before: [[AtomicU64; 2]; CLASSES],
     before_large: [AtomicU64; 2],
+    /// Which thread has it.
+    pub(super) owner: Owner,
 }
 
 /// Allocations and frees by class, and of large blocks.

@@ -11,6 +11,12 @@
 //! that moment, is lost to it; so are the free blocks of pages that those threads held, and what it frees into them. Page heaps on the idle
 //! stacks are its own.
 //!
+//! Why the child does not take the other threads' pages over: a page's map is right at every instant, each change being one store, and
+//! lists could be made anew from maps. But to rely on several words at once is to rely on the order in which a fork's copy shows what a
+//! thread on another processor wrote meanwhile, to different pages of the machine; that is how Linux happens to do it, not a promise, and a
+//! mistake would give a block out twice. What could be won are free blocks of pages that mostly stay in use, by callers that the child does
+//! not have.
+//!
 //! `vfork` and `posix_spawn` run no handlers and need none: their child uses nothing here before its `exec`.
 
 use core::ffi::c_int;

@@ -193,6 +193,14 @@ impl Front {
         true
     }
 
+    /// Adds as many blocks as fit, none of which is a return.
+    pub(super) fn add_all(&self, class: Class, blocks: impl Iterator<Item = NonNull<u8>>) {
+        let (len, capacity) = (self.len(class), self.capacity(class));
+        let places = self.blocks(class)[len..capacity].iter();
+        let added = places.zip(blocks).map(|(place, block)| place.set(block.as_ptr())).count();
+        self.cursor(class).len.set((len + added) as u16);
+    }
+
     /// Takes the newest block out without counting a hit: the one that a miss hands to its caller.
     pub(super) fn take_newest(&self, class: Class) -> Option<NonNull<u8>> {
         let top = self.len(class).checked_sub(1)?;

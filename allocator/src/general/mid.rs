@@ -4,7 +4,9 @@
 //! the rings of thread.rs but those of the pool's heap, one of which each thread has. So the short ways know nothing of it: a
 //! class that the pool serves is always found empty there, and a block of the pool is no block of a page.
 //!
-//! What it does not do: give memory back, and keep to the limit. A forked child does without it, because another thread may
+//! It keeps to the limit by the page, 1 MiB. What it does not do is give memory back: the designs keep free blocks in lists, in which
+//! the blocks of a page do not find each other, and a thief may hold any of them; only `page` knows when all of a page's
+//! have come back, and that is what serves by default. So a process that wants its memory to go back names no design. A forked child does without it, because another thread may
 //! have held a lock of the design at that moment: mid sizes come from pages there, and blocks of the pool that are freed are lost.
 //!
 //! Invariant: what `POOL` points to is a pool that is never dropped.
@@ -15,8 +17,10 @@ use std::path::Path;
 
 use stormglass_telemetry::{Directory, Identity, Writer};
 
+use super::process::LIMIT;
 use crate::heap::Heap;
 use crate::misuse;
+use crate::region::Payer;
 use crate::{Pool, PoolConfig, StrategyId};
 
 static POOL: AtomicPtr<Pool> = AtomicPtr::new(null_mut());
@@ -57,7 +61,11 @@ pub(super) fn make(name: &[u8], directory: &Directory) {
     let writer = Writer::create(directory, &identity).unwrap_or_else(|_| Writer::detached());
     let config = PoolConfig { strategy, ..PoolConfig::default() };
     match Pool::new(config, writer) {
-        Ok(pool) => {
+        Ok(mut pool) => {
+            pool.region.charge_to(Payer {
+                take: |bytes| LIMIT.take(bytes),
+                give_back: |bytes| LIMIT.give_back(bytes),
+            });
             // Release: pairs with the Acquire in `pool`.
             POOL.store(Box::into_raw(Box::new(pool)), Ordering::Release);
             SERVES.store(true, Ordering::Relaxed);

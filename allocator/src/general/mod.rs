@@ -11,8 +11,9 @@
 //! |---|---|
 //! | size_class.rs | 45 classes from 16 bytes to 32 KiB and a line |
 //! | space.rs | address space of the pages, given out and taken back |
+//! | upkeep.rs | where a thread's pages come from and go, and when memory goes back |
 //! | front.rs, capacity.rs | the rings of a thread, which are all that most calls touch, and how large they are |
-//! | thread.rs, enter.rs, tls.rs, exit.rs | what else a thread has, how it comes by it, and how it ends |
+//! | thread.rs, enter.rs, tls.rs, exit.rs, dead.rs | what else a thread has, how it comes by it, and how it ends |
 //! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
 //! | mid.rs | another design of the mid pool for 2 to 32 KiB, if the user names one |
@@ -21,17 +22,17 @@
 //!
 //! Invariants, beyond those of the pages:
 //! 1. *Nothing here allocates through itself* while it has a heap borrowed or a lock held.
-//! 2. *Block memory is never written here.* So a page that was given back and taken again reads as zeroes, and a program that
+//! 2. *Block memory is never written here.* So a block that was never handed out reads as zeroes, if its page did, and a program that
 //!    writes to freed memory spoils no list.
-//! 3. A page belongs to a page heap or to the space, and its memory goes back to the kernel on the way.
+//! 3. A page belongs to a page heap or to the space; its memory goes back to the kernel from the space alone.
 //! 4. errno stays as it was: system calls are made without the C library, and what needs it runs under errno.rs.
 //!
-//! Memory goes back without a thread of its own: now and then a slow path looks for pages that have been free since
-//! the last look, of its own heap and of those that ended threads have left. A process that allocates nothing gives nothing back.
+//! Memory goes back without a thread of its own: now and then a slow path looks for what has been free for a while (upkeep.rs). A process that allocates nothing gives nothing back.
 
 mod capacity;
 mod carry;
 mod check;
+mod dead;
 mod enter;
 mod errno;
 mod exit;
@@ -50,6 +51,7 @@ mod space;
 mod stats;
 mod thread;
 mod tls;
+mod upkeep;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::NonNull;

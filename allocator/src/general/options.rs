@@ -19,7 +19,7 @@ pub(crate) struct Options {
     pub(crate) keep: bool,
     /// The process says why it runs uncounted (`STORMGLASS_VERBOSE`).
     pub(crate) verbose: bool,
-    /// Huge pages for large blocks (`STORMGLASS_THP`).
+    /// Huge pages (`STORMGLASS_THP`).
     pub(crate) huge_pages: bool,
 }
 

@@ -26,9 +26,9 @@ use super::limit::Limit;
 use super::options::Options;
 use super::segment::Segment;
 use super::size_class::CLASSES;
-use super::space::Space;
+use super::space::{self, Space};
 use super::thread::Home;
-use super::{check, errno, exit, fork};
+use super::{check, dead, errno, exit, fork};
 use crate::futex::Futex;
 use crate::page::{Pages, Records};
 
@@ -80,6 +80,8 @@ pub(super) struct Threads {
     /// Heaps that threads have.
     pub(super) living: usize,
     pub(super) started: u64,
+    /// With so many living, those are looked for that ended without a word (dead.rs).
+    pub(super) next_look: usize,
 }
 
 // SAFETY: homes are shared, and never go away.
@@ -180,6 +182,7 @@ fn make() -> Option<Core> {
             ended: Sums::ZERO,
             living: 0,
             started: 0,
+            next_look: dead::FIRST_LOOK,
         }),
         shared: ForkLock::new(None),
         looked_at_idle: AtomicU64::new(0),
@@ -219,6 +222,7 @@ pub(super) fn read_options() -> Option<Options> {
     let delay = options.purge.map_or(NEVER, |delay| delay.as_nanos().min(u128::from(NEVER - 1)) as u64);
     PURGE.store(delay, Ordering::Relaxed);
     LARGE.set_huge_pages(options.huge_pages);
+    space::set_huge_pages(options.huge_pages);
     Some(options)
 }
 

@@ -7,6 +7,9 @@
 //! A forked child begins anew, but not at once: most children soon become another program or end by `_exit`, and would leave
 //! a file behind each time. So a child makes its segment once it has lived for a while ([`CHILDHOOD`]); its counts come along then.
 //!
+//! A process that is killed or ends by `_exit` leaves its file behind, and nobody is told. A sidecar removes it after a while, so does who
+//! finds the directory full; where there is neither, one process in [`TIDY`] that makes a segment does.
+//!
 //! Invariant: a heap's slot is of the generation that it remembers; generations only go up.
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -29,6 +32,11 @@ const SETTLED: u8 = 2;
 
 /// How long a forked child lives without a segment, in nanoseconds.
 const CHILDHOOD: u64 = 100_000_000;
+
+/// One process in so many removes what others have left behind: those that were killed, or ended by `_exit`.
+const TIDY: u32 = 64;
+/// What they left stays for so long, for who wants to look at it. A sidecar sees to it itself, in its own time.
+const LEFT: Duration = Duration::from_mins(10);
 
 /// The segment of the process, or why there is none.
 pub(super) struct Segment {
@@ -150,6 +158,11 @@ fn directory() -> Directory {
 
 fn create(directory: &Directory) -> Result<Writer<CLASSES, 1>, WriteError> {
     let identity = Identity { strategy: "page", ..Identity::default() };
+    if rustix::process::getpid().as_raw_nonzero().get().unsigned_abs().is_multiple_of(TIDY)
+        && let Some(reaper) = directory.reaper()
+    {
+        reaper.reap(LEFT);
+    }
     match Writer::create_general(directory, &identity, &CLASS_BYTES) {
         Err(WriteError::Full { .. })
             if directory.reaper().is_some_and(|reaper| reaper.reap(Duration::ZERO) > 0) =>

@@ -1,26 +1,33 @@
 //! The address space of the pages: from an address to its class, page and block, and from nothing to a page.
 //!
 //! ```text
-//! | granules of 8 KiB ...................................... | class bytes | past bytes | links |   one mapping
+//! | granules of 8 KiB ...................................... | class bytes | granules | links |   one mapping
 //!   readable, writable           ^ frontier   not accessible
 //! ```
 //!
-//! A granule's class byte says what it is part of: 0 nothing (never taken, or free), 1 to 40 a page of that class, and
-//! `FREE` with an order the start of a free stretch. So `free` knows a block's class by one load. Free stretches are
-//! buddies: a stretch of order k has 2^k granules and starts at a multiple of that; two free halves become one, up to 1 MiB, the
-//! largest page. They hold no memory: what is given back was given back to the kernel first, so a page that is taken reads as
-//! zeroes.
+//! A granule's class byte says what it is part of: 0 nothing (never taken, or on the way), 1 to 40 a page of that class, and
+//! a mark with an order the start of a free stretch. So `free` knows a block's class by one load. Free stretches are
+//! buddies (stretches.rs). What comes back keeps its memory and is used first, by whichever class: only a sweep (sweep.rs) gives
+//! memory to the kernel. So a page that is taken may hold what was there before; what it costs is counted by granule (granule.rs).
 //!
-//! Invariants: every granule below the frontier is part of one page or one free stretch; class bytes of a page are written
-//! before any of its blocks is handed out and cleared after all of them have come back; lists and frontier are changed under the
-//! lock only.
+//! Invariants: every granule below the frontier is part of one page or one free stretch, or is on the way between them with one thread;
+//! class bytes of a page are written before any of its blocks is handed out and cleared after all of them have come back; lists and
+//! frontier are changed under the lock only; `idle` is the sum of the granules of free stretches that have memory.
+
+mod granule;
+mod stretches;
+mod sweep;
 
 use core::ffi::c_void;
 use core::ptr::{NonNull, null_mut};
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
-use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use rustix::process::{Resource, getrlimit};
+
+use self::granule::{Granule, Memory};
+use self::stretches::{Links, Shared};
+pub(crate) use self::sweep::Sweep;
 
 use super::front::View;
 use super::large::lock::ForkLock;
@@ -33,43 +40,25 @@ const WANTED: usize = 64 << 30;
 const LEAST: usize = 16 << 20;
 /// Where the pages start: huge pages start there too.
 const ALIGN: usize = 2 << 20;
-/// Orders of stretches: 8 KiB to 1 MiB.
-const ORDERS: usize = (MAX_PAGE / GRANULE).trailing_zeros() as usize + 1;
 /// Granules of the largest stretch, by which the frontier rises.
 const CHUNK: u32 = (MAX_PAGE / GRANULE) as u32;
-/// Chunks that are made accessible at a time.
-const STEP: u32 = 8;
-/// Marks the first granule of a free stretch; its order stands beside it.
-const FREE: u8 = 0x80;
 /// Block numbers are 32 bits.
 const MAX_GRANULES: usize = (u32::MAX as usize) / NUMBERS_PER_PAGE - CHUNK as usize;
-
-/// The links of a free stretch, at the number of its first granule; numbers plus 1, so that 0 is none.
-#[repr(C)]
-struct Links {
-    next: AtomicU32,
-    previous: AtomicU32,
-}
-
-/// What the lock is over.
-struct Shared {
-    /// Granules that are part of a page or a stretch.
-    frontier: u32,
-    /// Granules that can be read and written.
-    open: u32,
-    /// First stretch of each order, plus 1.
-    free: [u32; ORDERS],
-}
 
 /// One reservation.
 pub(crate) struct Space {
     base: NonNull<u8>,
     granules: u32,
     classes: NonNull<AtomicU8>,
-    /// 1 where a granule's memory was used and went back: what is taken again is counted apart.
-    past: NonNull<AtomicU8>,
+    memory: NonNull<Granule>,
     links: NonNull<Links>,
     shared: ForkLock<Shared>,
+    /// Bytes of free stretches that have memory.
+    idle: AtomicUsize,
+    /// 0 and 1 in turn: when memory became idle (granule.rs).
+    period: AtomicU8,
+    /// Where the next sweep starts.
+    cursor: AtomicU32,
 }
 
 // SAFETY: the pointers never change; the tables are atomics, and a page's memory belongs to who owns its blocks.
@@ -81,8 +70,37 @@ unsafe impl Sync for Space {}
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
     pub(crate) number: u32,
-    /// Bytes of it that had been in use before.
+    /// Bytes of it that never had memory.
+    pub(crate) fresh: usize,
+    /// Bytes of it whose memory had gone back.
     pub(crate) again: usize,
+}
+
+/// Whether pages ask the kernel for huge pages; for `STORMGLASS_THP`.
+static HUGE_PAGES: AtomicBool = AtomicBool::new(false);
+
+/// Says whether pages are to ask the kernel for huge pages from now on.
+pub(super) fn set_huge_pages(wanted: bool) {
+    // Relaxed: a preference.
+    HUGE_PAGES.store(wanted, Ordering::Relaxed);
+}
+
+/// Where a page may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Only where some memory lies idle.
+    Idle,
+    /// From there first.
+    Anywhere,
+}
+
+/// Why there is no page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Nothing of what was asked for is left, or the kernel refuses.
+    Space,
+    /// Who pays for memory does not.
+    Charge,
 }
 
 /// Where a block lies.
@@ -95,6 +113,36 @@ pub(crate) struct Spot {
     pub(crate) index: usize,
     /// Bytes from the block's start.
     pub(crate) inside: usize,
+}
+
+/// The blocks of one class. Plain values, which a loop keeps in registers.
+#[derive(Clone, Copy)]
+pub(super) struct Blocks {
+    base: NonNull<u8>,
+    page: usize,
+    bytes: usize,
+    count: u32,
+    class: Class,
+}
+
+impl Blocks {
+    /// The number of the block that starts at this address of a page of the class; none if none does.
+    #[inline]
+    pub(super) fn number(self, address: NonNull<u8>) -> Option<u32> {
+        let offset = address.addr().get().wrapping_sub(self.base.addr().get());
+        let in_page = offset & (self.page - 1);
+        let index = self.class.block_at(in_page);
+        let starts = index * self.bytes == in_page && index < self.count as usize;
+        starts.then_some(((offset - in_page) / GRANULE * NUMBERS_PER_PAGE + index) as u32)
+    }
+
+    /// Where the block with this number starts.
+    #[inline]
+    pub(super) fn address(self, number: u32) -> NonNull<u8> {
+        let (page, index) = (number as usize / NUMBERS_PER_PAGE, number as usize % NUMBERS_PER_PAGE);
+        // SAFETY: numbers come from pages that were taken, so the block lies inside the reservation.
+        unsafe { self.base.add(page * GRANULE + index * self.bytes) }
+    }
 }
 
 impl Spot {
@@ -142,15 +190,17 @@ impl Space {
             return None;
         }
         // SAFETY: inside the tables, which are that long; both strides are multiples of the alignment.
-        let (past, links) = unsafe { (at.add(count), at.add(2 * count)) };
-        let shared = Shared { frontier: 0, open: 0, free: [0; ORDERS] };
+        let (memory, links) = unsafe { (at.add(count), at.add(2 * count)) };
         Some(Space {
             base,
             granules,
             classes: at.cast(),
-            past: past.cast(),
+            memory: memory.cast(),
             links: links.cast(),
-            shared: ForkLock::new(shared),
+            shared: ForkLock::new(Shared::empty()),
+            idle: AtomicUsize::new(0),
+            period: AtomicU8::new(0),
+            cursor: AtomicU32::new(0),
         })
     }
 
@@ -170,10 +220,10 @@ impl Space {
         unsafe { self.classes.add(granule as usize).as_ref() }
     }
 
-    fn past(&self, granule: u32) -> &AtomicU8 {
+    fn memory(&self, granule: u32) -> &Granule {
         debug_assert!(granule < self.granules);
         // SAFETY: as in `class_byte`.
-        unsafe { self.past.add(granule as usize).as_ref() }
+        unsafe { self.memory.add(granule as usize).as_ref() }
     }
 
     fn links(&self, granule: u32) -> &Links {
@@ -209,125 +259,71 @@ impl Space {
         Spot { class, page: (start / GRANULE) as u32, index, inside: in_page - index * class.bytes() }
     }
 
+    /// The blocks of a class by number and by address, for many of them at once.
+    pub(super) fn blocks(&self, class: Class) -> Blocks {
+        Blocks {
+            base: self.base,
+            page: class.page_bytes(),
+            bytes: class.bytes(),
+            count: class.blocks(),
+            class,
+        }
+    }
+
     /// Where the block with this number starts, on a page of `class`.
     pub(crate) fn address(&self, number: u32, class: Class) -> NonNull<u8> {
-        let (page, index) = (number as usize / NUMBERS_PER_PAGE, number as usize % NUMBERS_PER_PAGE);
-        // SAFETY: numbers come from pages that were taken, so the block lies inside the reservation.
-        unsafe { self.base.add(page * GRANULE + index * class.bytes()) }
+        self.blocks(class).address(number)
     }
 
-    /// A page for `class`, reading as zeroes; none if the reservation is used up or the kernel refuses.
-    pub(crate) fn take(&self, class: Class) -> Option<Taken> {
+    /// A page for `class`; `charge` is asked for the bytes that it will need from the kernel, under the lock.
+    pub(crate) fn take(
+        &self,
+        class: Class,
+        source: Source,
+        charge: impl FnOnce(usize) -> bool,
+    ) -> Result<Taken, Refusal> {
         let order = class.order();
-        let number = self.shared.with(None, |shared| self.take_stretch(shared, order))?;
-        let mut again = 0;
-        for granule in number..number + (1 << order) {
-            // Relaxed, both: the page is the caller's alone; see `class_of`.
-            again += usize::from(self.past(granule).load(Ordering::Relaxed)) * GRANULE;
-            self.past(granule).store(0, Ordering::Relaxed);
+        let taken = self.shared.with(None, |shared| {
+            let number = self.take_stretch(shared, order, source).ok_or(Refusal::Space)?;
+            let (mut fresh, mut again) = (0, 0);
+            for granule in number..number + (1 << order) {
+                match self.memory(granule).get() {
+                    Memory::Untouched => fresh += GRANULE,
+                    Memory::Returned => again += GRANULE,
+                    Memory::Idle { .. } => {}
+                }
+            }
+            if !charge(fresh + again) {
+                self.put_stretch(shared, number, order);
+                return Err(Refusal::Charge);
+            }
+            self.idle.fetch_sub(class.page_bytes() - fresh - again, Ordering::Relaxed);
+            Ok(Taken { number, fresh, again })
+        })?;
+        for granule in taken.number..taken.number + (1 << order) {
+            // Relaxed: the page is the caller's alone; see `class_of`.
             self.class_byte(granule).store(class.mark(), Ordering::Relaxed);
         }
-        Some(Taken { number, again })
+        Ok(taken)
     }
 
-    /// Takes a page back that was of `class`, all of whose blocks have come back, and gives its memory to the kernel. `false`: the
-    /// kernel left the memory as it was (the program has locked it); the page is kept all the same and cleared.
-    pub(crate) fn give_back(&self, number: u32, class: Class) -> bool {
-        let start = self.address(number * NUMBERS_PER_PAGE as u32, class);
-        // SAFETY: the page's memory, which nobody uses: the caller has all of its blocks.
-        let gone = unsafe {
-            rustix::mm::madvise(start.as_ptr().cast(), class.page_bytes(), Advice::LinuxDontNeed).is_ok()
-        };
-        if !gone {
-            // SAFETY: as above.
-            unsafe { start.write_bytes(0, class.page_bytes()) };
-        }
+    /// Takes a page back that was of `class`, all of whose blocks have come back, with its memory.
+    pub(crate) fn put(&self, number: u32, class: Class) {
+        let period = self.period.load(Ordering::Relaxed);
         for granule in number..number + (1 << class.order()) {
             // Relaxed: the lock below publishes both to the page's next owner.
             self.class_byte(granule).store(0, Ordering::Relaxed);
-            self.past(granule).store(1, Ordering::Relaxed);
+            self.memory(granule).set(Memory::Idle { period, class });
         }
-        self.shared.with(None, |shared| self.put_stretch(shared, number, class.order()));
-        gone
+        self.shared.with(None, |shared| {
+            self.idle.fetch_add(class.page_bytes(), Ordering::Relaxed);
+            self.put_stretch(shared, number, class.order());
+        });
     }
 
-    fn take_stretch(&self, shared: &mut Shared, order: u32) -> Option<u32> {
-        let larger = (order as usize..ORDERS).find(|&larger| shared.free[larger] != 0);
-        let (start, mut has) = match larger {
-            Some(larger) => {
-                let start = shared.free[larger] - 1;
-                self.unlink(shared, start, larger);
-                (start, larger)
-            }
-            None => (self.advance(shared)?, ORDERS - 1),
-        };
-        while has > order as usize {
-            has -= 1;
-            self.link(shared, start + (1 << has), has);
-        }
-        Some(start)
-    }
-
-    fn put_stretch(&self, shared: &mut Shared, mut start: u32, order: u32) {
-        let mut order = order as usize;
-        while order < ORDERS - 1 {
-            let buddy = start ^ (1 << order);
-            // Relaxed: marks of free stretches are written under the lock.
-            if self.class_byte(buddy).load(Ordering::Relaxed) != FREE | order as u8 {
-                break;
-            }
-            self.unlink(shared, buddy, order);
-            start = start.min(buddy);
-            order += 1;
-        }
-        self.link(shared, start, order);
-    }
-
-    fn link(&self, shared: &mut Shared, start: u32, order: usize) {
-        // Relaxed throughout: under the lock.
-        let next = shared.free[order];
-        self.links(start).next.store(next, Ordering::Relaxed);
-        self.links(start).previous.store(0, Ordering::Relaxed);
-        if next != 0 {
-            self.links(next - 1).previous.store(start + 1, Ordering::Relaxed);
-        }
-        shared.free[order] = start + 1;
-        self.class_byte(start).store(FREE | order as u8, Ordering::Relaxed);
-    }
-
-    fn unlink(&self, shared: &mut Shared, start: u32, order: usize) {
-        // Relaxed throughout: under the lock.
-        let links = self.links(start);
-        let (next, previous) = (links.next.load(Ordering::Relaxed), links.previous.load(Ordering::Relaxed));
-        match previous {
-            0 => shared.free[order] = next,
-            previous => self.links(previous - 1).next.store(next, Ordering::Relaxed),
-        }
-        if next != 0 {
-            self.links(next - 1).previous.store(previous, Ordering::Relaxed);
-        }
-        self.class_byte(start).store(0, Ordering::Relaxed);
-    }
-
-    /// A chunk that never was in use.
-    fn advance(&self, shared: &mut Shared) -> Option<u32> {
-        let start = shared.frontier;
-        if start + CHUNK > self.granules {
-            return None;
-        }
-        if start == shared.open {
-            let chunks = STEP.min((self.granules - start) / CHUNK);
-            // SAFETY: below the end of the reservation, and nobody has used it yet.
-            let opened = unsafe {
-                let at = self.base.add(start as usize * GRANULE).as_ptr().cast();
-                let flags = MprotectFlags::READ | MprotectFlags::WRITE;
-                rustix::mm::mprotect(at, (chunks * CHUNK) as usize * GRANULE, flags)
-            };
-            opened.ok()?;
-            shared.open += chunks * CHUNK;
-        }
-        shared.frontier += CHUNK;
-        Some(start)
+    /// Bytes that lie idle, at some moment.
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.load(Ordering::Relaxed)
     }
 
     /// Waits until no thread is inside, and keeps them out.
@@ -350,9 +346,13 @@ mod tests {
         Space::map(4 * CHUNK).expect("address space")
     }
 
+    fn take(space: &Space, class: Class) -> Option<Taken> {
+        space.take(class, Source::Anywhere, |_| true).ok()
+    }
+
     fn taken(space: &Space) -> Vec<(u32, Class)> {
         let mut pages = Vec::new();
-        while let Some(page) = space.take(Class::all().next().expect("a class")) {
+        while let Some(page) = take(space, Class::all().next().expect("a class")) {
             pages.push((page.number, Class::all().next().expect("a class")));
         }
         pages
@@ -362,13 +362,16 @@ mod tests {
     fn address_and_spot_are_inverse_for_every_block_of_every_class() {
         let space = Space::map(64 * CHUNK).expect("address space");
         for class in Class::all() {
-            let page = space.take(class).expect("a page").number;
+            let page = take(&space, class).expect("a page").number;
             for index in 0..class.blocks() {
                 let number = page * NUMBERS_PER_PAGE as u32 + index;
                 let address = space.address(number, class);
                 assert_eq!(space.class_of(address), Some(class));
                 let spot = space.spot(address, class);
                 assert_eq!((spot.number(), spot.inside), (number, 0));
+                assert_eq!(space.blocks(class).number(address), Some(number));
+                // SAFETY: inside the block.
+                assert_eq!(space.blocks(class).number(unsafe { address.add(1) }), None);
                 assert_eq!(address.addr().get() % (1 << class.bytes().trailing_zeros()), 0);
                 // SAFETY: the last byte of the block.
                 let last = space.spot(unsafe { address.add(class.bytes() - 1) }, class);
@@ -378,24 +381,95 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_back_is_whole_again_and_reads_as_zeroes() {
+    fn what_comes_back_is_whole_again_and_keeps_its_memory_until_it_is_swept() {
         let space = space();
         let small = taken(&space);
         assert_eq!(small.len(), 4 * CHUNK as usize);
         for &(number, class) in &small {
             // SAFETY: the page's memory.
             unsafe { space.address(number * 512, class).write_bytes(1, class.page_bytes()) };
-            assert!(space.give_back(number, class));
+            space.put(number, class);
         }
+        let all = 4 * MAX_PAGE;
+        assert_eq!(space.idle(), all);
         let largest = Class::from_index(39).expect("class");
-        for _ in 0..4 {
-            let page = space.take(largest).expect("all became one stretch a chunk");
-            assert_eq!(page.again, MAX_PAGE);
+        let bytes = largest.page_bytes();
+        let page = take(&space, largest).expect("all became one stretch a chunk");
+        assert_eq!((page.fresh, page.again, space.idle()), (0, 0, all - bytes));
+        let mut gone = 0;
+        assert_eq!(space.sweep(Sweep::All, usize::MAX, |_, bytes| gone += bytes), all - bytes);
+        assert_eq!((gone, space.idle()), (all - bytes, 0));
+        for _ in 1..all / bytes {
+            let page = take(&space, largest).expect("a chunk");
+            assert_eq!((page.fresh, page.again), (0, bytes));
             let start = space.address(page.number * 512, largest);
             // SAFETY: the page's memory.
-            assert!(unsafe { core::slice::from_raw_parts(start.as_ptr(), MAX_PAGE) }.iter().all(|&b| b == 0));
+            assert!(unsafe { core::slice::from_raw_parts(start.as_ptr(), bytes) }.iter().all(|&b| b == 0));
         }
-        assert!(space.take(largest).is_none());
+        assert!(take(&space, largest).is_none());
+    }
+
+    #[test]
+    fn a_sweep_of_what_is_old_leaves_what_became_idle_since_the_last_turn() {
+        let space = space();
+        let class = Class::from_index(39).expect("class");
+        let pages: Vec<_> = (0..4).map(|_| take(&space, class).expect("a page").number).collect();
+        let old = |space: &Space| space.sweep(Sweep::Old, usize::MAX, |_, _| ());
+        space.put(pages[0], class);
+        space.put(pages[3], class);
+        assert_eq!(old(&space), 0);
+        space.turn();
+        space.put(pages[1], class);
+        assert_eq!(old(&space), 2 * class.page_bytes());
+        space.turn();
+        assert_eq!((old(&space), space.idle()), (class.page_bytes(), 0));
+    }
+
+    #[test]
+    fn a_sweep_ends_where_enough_went_and_the_next_goes_on_there() {
+        let space = space();
+        let pages = taken(&space);
+        for &(number, class) in pages.iter().step_by(2) {
+            space.put(number, class);
+        }
+        let half = pages.len() * GRANULE / 2;
+        assert_eq!(space.sweep(Sweep::All, half / 4, |_, _| ()), half / 4);
+        assert_eq!(space.sweep(Sweep::All, usize::MAX, |_, _| ()), half - half / 4);
+    }
+
+    #[test]
+    fn idle_memory_is_taken_before_any_other_by_whichever_class() {
+        let space = space();
+        let class = |index| Class::from_index(index).expect("class");
+        let pages: Vec<_> = (0..4).map(|_| take(&space, class(0)).expect("a page").number).collect();
+        assert!(space.take(class(20), Source::Idle, |_| true).is_err(), "nothing is idle yet");
+        space.put(pages[3], class(0));
+        // The idle granule is the second half of what it joins.
+        space.put(pages[2], class(0));
+        for number in [pages[2], pages[3]] {
+            let page = space.take(class(1), Source::Idle, |bytes| bytes == 0).expect("idle");
+            assert_eq!((page.number, page.fresh), (number, 0));
+        }
+    }
+
+    #[test]
+    fn a_stretch_that_is_partly_idle_gives_the_idle_part_first() {
+        let space = space();
+        let class = |index| Class::from_index(index).expect("class");
+        let pages: Vec<_> = (0..2).map(|_| take(&space, class(0)).expect("a page").number).collect();
+        space.put(pages[0], class(0));
+        space.sweep(Sweep::All, usize::MAX, |_, _| ());
+        space.put(pages[1], class(0));
+        let page = take(&space, class(0)).expect("a page");
+        assert_eq!((page.number, page.fresh, page.again), (pages[1], 0, 0));
+    }
+
+    #[test]
+    fn who_does_not_pay_gets_nothing_and_nothing_is_lost() {
+        let space = space();
+        let largest = Class::from_index(39).expect("class");
+        assert_eq!(space.take(largest, Source::Anywhere, |_| false).err(), Some(Refusal::Charge));
+        assert_eq!(taken(&space).len(), 4 * CHUNK as usize);
     }
 
     #[test]
@@ -403,10 +477,10 @@ mod tests {
         let space = space();
         let class = Class::all().next().expect("class");
         assert_eq!(space.class_of(space.base), None);
-        let page = space.take(class).expect("a page");
+        let page = take(&space, class).expect("a page");
         let start = space.address(page.number * 512, class);
         assert_eq!(space.class_of(start), Some(class));
-        space.give_back(page.number, class);
+        space.put(page.number, class);
         assert_eq!(space.class_of(start), None);
         let local = 0_u8;
         assert!(space.class_of(NonNull::from(&local)).is_none() && !space.contains(NonNull::from(&local)));
@@ -419,7 +493,7 @@ mod tests {
             let mut out: Vec<(u32, Class)> = Vec::new();
             for (class, which) in acts {
                 let class = Class::from_index(class).expect("class");
-                match space.take(class) {
+                match take(&space, class) {
                     Some(page) => {
                         let mine = page.number..page.number + (1 << class.order());
                         prop_assert!(page.number.is_multiple_of(1 << class.order()));
@@ -433,11 +507,11 @@ mod tests {
                 }
                 if out.len().is_multiple_of(3) {
                     let (number, class) = out.swap_remove(which.index(out.len()));
-                    space.give_back(number, class);
+                    space.put(number, class);
                 }
             }
             for (number, class) in out {
-                space.give_back(number, class);
+                space.put(number, class);
             }
             prop_assert_eq!(taken(&space).len(), 4 * CHUNK as usize);
         }

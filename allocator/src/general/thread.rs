@@ -14,18 +14,20 @@ use rustix::mm::{MapFlags, ProtFlags};
 use stormglass_telemetry::{Slot, SlotCounters, clock};
 
 use super::capacity::{self, Turn};
+use super::dead::Owner;
 use super::figures::{Figures, Sums};
 use super::front::Front;
 use super::mid;
-use super::process::{self, Core, LARGE, LIMIT};
+use super::process::{self, Core};
 use super::size_class::{CLASSES, Class};
+use super::upkeep::KEEPING;
 use crate::Pool;
 use crate::batch::Batch;
-use crate::block::{Block, FreshPage};
+use crate::block::Block;
 use crate::heap::Heap;
 use crate::injection::Delay;
 use crate::misuse;
-use crate::page::{Held, Rest};
+use crate::page::Held;
 use crate::site::Tally;
 
 /// A thread's counters.
@@ -45,7 +47,9 @@ pub(super) struct ThreadHeap {
     generation: u32,
     /// When it last looked for pages to give back.
     looked: u64,
-    held: Held<CLASSES>,
+    pub(super) held: Held<CLASSES>,
+    /// Classes whose heaps may keep a whole page (upkeep.rs), plus 1.
+    pub(super) keeping: [u8; KEEPING],
     slot: Option<OwnSlot>,
     /// Its part of the pool that serves mid sizes, if one does.
     mid: Option<Heap<'static>>,
@@ -105,6 +109,7 @@ impl ThreadHeap {
     pub(super) fn begin(&mut self, slot: OwnSlot, generation: u32, core: &Core) {
         self.generation = generation;
         self.slow_paths = 0;
+        self.keeping = [0; KEEPING];
         let before = Sums::of(&slot);
         self.install(slot, &before);
         self.turns = [Turn::None; CLASSES];
@@ -128,6 +133,11 @@ impl ThreadHeap {
         self.slot = Some(slot);
     }
 
+    /// Which thread has it.
+    pub(super) fn owner(&self) -> &'static Owner {
+        &self.figures.owner
+    }
+
     #[inline]
     pub(super) fn counters(&self) -> &Counters {
         // SAFETY: of the slot, which the heap has while it is in use.
@@ -136,43 +146,67 @@ impl ThreadHeap {
 
     /// The counters beside which other fields can be changed.
     #[inline]
-    fn counters_apart<'a>(&self) -> &'a Counters {
+    pub(super) fn counters_apart<'a>(&self) -> &'a Counters {
         // SAFETY: of the slot, which stays mapped; every caller is done with it before the slot can change.
         unsafe { self.counters.as_ref() }
     }
 
-    fn tally<'a>(&self, class: Class) -> Tally<'a> {
+    pub(super) fn tally<'a>(&self, class: Class) -> Tally<'a> {
         Tally { counters: self.counters_apart().shard(class.index(), 0), delay: Delay::NONE }
     }
 
     /// A block after the ring was found empty.
     pub(super) fn allocate_after_refill(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
-        if let Some(block) = self.front.take(class) {
-            return Some(block);
+        self.front.take(class).or_else(|| {
+            self.turn(class, Turn::Refill);
+            self.allocate_from_pages(class, self.front.capacity(class) / 2, core).map(|(block, _)| block)
+        })
+    }
+
+    /// A block, and whether it is known to be all zeroes: one that was never handed out, and that no ring has passed.
+    pub(super) fn allocate_zeroed(&mut self, class: Class, core: &Core) -> Option<(NonNull<u8>, bool)> {
+        match self.front.take(class) {
+            Some(block) => Some((block, false)),
+            None => self.allocate_from_pages(class, 1, core),
         }
+    }
+
+    /// A block of a batch of at most `most`, the others of which go into the ring.
+    fn allocate_from_pages(&mut self, class: Class, most: usize, core: &Core) -> Option<(NonNull<u8>, bool)> {
         let start = clock::ticks();
-        self.turn(class, Turn::Refill);
-        let mut batch = self.refill(class, core);
+        let mut batch = Batch::of_at_most(most);
+        self.fill(class, &mut batch, core);
         if batch.is_empty() && self.purge(core) {
-            batch = self.refill(class, core);
+            self.fill(class, &mut batch, core);
         }
+        let zeroed = most == 1 && batch.is_zeroed();
         let counters = &self.counters_apart().classes[class.index()];
         counters.ring_refilled_blocks.add(batch.len() as u64);
         if batch.is_empty() {
             counters.allocation_failures.add(1);
         }
         counters.ring_misses.add(1);
-        while let Some(block) = batch.pop() {
-            // It is empty, and a batch is half of what it may hold.
-            let _fits = self.front.add(class, core.space.address(block.number(), class));
-        }
+        let blocks = core.space.blocks(class);
+        let refilled = core::iter::from_fn(|| batch.pop()).map(|block| blocks.address(block.number()));
+        // It is empty, and a batch is half of what it may hold.
+        self.front.add_all(class, refilled);
         let block = self.front.take_newest(class);
         self.end_slow_path(class, start, core);
-        block
+        block.map(|block| (block, zeroed))
     }
 
     /// A block of the pool that serves mid sizes.
-    pub(super) fn allocate_from(&mut self, pool: &'static Pool, size: usize) -> Option<NonNull<u8>> {
+    pub(super) fn allocate_from(
+        &mut self,
+        pool: &'static Pool,
+        size: usize,
+        core: &Core,
+    ) -> Option<NonNull<u8>> {
+        let block = self.mid_heap(pool)?.alloc(size);
+        // What is free elsewhere may be what the limit lacks.
+        if block.is_some() || !self.purge(core) {
+            return block;
+        }
         self.mid_heap(pool)?.alloc(size)
     }
 
@@ -192,28 +226,6 @@ impl ThreadHeap {
             self.mid = mid::heap(pool);
         }
         self.mid.as_mut()
-    }
-
-    fn refill(&mut self, class: Class, core: &Core) -> Batch {
-        let tally = self.tally(class);
-        let counters = self.counters_apart();
-        let mut batch = Batch::of_at_most(self.front.capacity(class) / 2);
-        core.pages.refill(class.index(), &mut self.held, &mut batch, tally, || {
-            let bytes = class.page_bytes();
-            if !LIMIT.take(bytes) {
-                counters.totals.limit_refusals.add(1);
-                return None;
-            }
-            let Some(page) = core.space.take(class) else {
-                LIMIT.give_back(bytes);
-                counters.totals.kernel_refusals.add(1);
-                return None;
-            };
-            tally.counters.page_retaken_bytes.add(page.again as u64);
-            tally.counters.page_mapped_bytes.add((bytes - page.again) as u64);
-            Some(FreshPage::claim(page.number, class.blocks()))
-        });
-        batch
     }
 
     /// Takes a block back after the ring was found full.
@@ -242,16 +254,15 @@ impl ThreadHeap {
     fn spill_oldest(&mut self, class: Class, n: usize, core: &Core) {
         let counters = &self.counters_apart().classes[class.index()];
         let mut batch = Batch::new();
+        let blocks = core.space.blocks(class);
         self.front.take_oldest(class, n.min(batch.room()), |address| {
-            let spot = core.space.spot(address, class);
-            if spot.inside != 0 || spot.index >= class.blocks() as usize {
-                misuse::interior(address, class.bytes());
-            }
+            let Some(number) = blocks.number(address) else { misuse::interior(address, class.bytes()) };
             // The ring gave it up, so this is its only token.
-            batch.push(Block::claim(spot.number()));
+            batch.push(Block::claim(number));
         });
         counters.ring_spilled_blocks.add(batch.len() as u64);
         core.pages.spill(class.index(), &self.held, batch, self.tally(class));
+        self.shed(class, core);
     }
 
     fn spill_whole(&mut self, class: Class, core: &Core) {
@@ -304,47 +315,13 @@ impl ThreadHeap {
         }
         self.looked = now;
         self.spill_unused(core);
-        let rest = if delay == 0 { Rest::Any } else { Rest::SinceLastLook };
-        self.release(core, rest, core.may_look_at_idle(now, delay));
-        LARGE.purge(now, delay, &self.counters_apart().totals);
-    }
-
-    /// Gives back whatever is free, for want of memory or because a user asks; whether that was anything.
-    pub(super) fn purge(&mut self, core: &Core) -> bool {
-        let pages = self.release(core, Rest::Any, true);
-        LARGE.purge(clock::monotonic(), 0, &self.counters_apart().totals) > 0 || pages
+        self.give_back(now, delay, core);
     }
 
     /// As [`ThreadHeap::purge`], with what lies in the rings.
     pub(super) fn trim(&mut self, core: &Core) -> bool {
         self.spill_all(core);
         self.purge(core)
-    }
-
-    fn release(&mut self, core: &Core, rest: Rest, idle: bool) -> bool {
-        let start = clock::ticks();
-        let mut any = 0_u64;
-        for class in Class::all() {
-            let tally = self.tally(class);
-            let mut leave = |page| {
-                if core.space.give_back(page, class) {
-                    tally.counters.page_purged_bytes.add(class.page_bytes() as u64);
-                }
-                LIMIT.give_back(class.page_bytes());
-                any += class.page_bytes() as u64;
-            };
-            core.pages.release_held(class.index(), &self.held, class.blocks(), rest, tally, &mut leave);
-            if idle {
-                core.pages.release_idle(class.index(), class.blocks(), rest, tally, &mut leave);
-            }
-        }
-        if any > 0 {
-            core.count_purged(any);
-            let totals = &self.counters().totals;
-            totals.purges.add(1);
-            totals.purge.add(core.clock.nanoseconds(clock::ticks().wrapping_sub(start)));
-        }
-        any > 0
     }
 
     /// Gives all blocks and pages to whoever comes next.
@@ -390,6 +367,7 @@ impl ThreadHeap {
 
     /// In the child: goes on in a slot of its own, and leaves the parent's alone.
     pub(super) fn after_fork_in_child(&mut self, slot: OwnSlot, generation: u32) {
+        self.owner().after_fork_in_child();
         // It is the parent's thread that has them.
         core::mem::forget(self.mid.take());
         core::mem::forget(self.slot.take());

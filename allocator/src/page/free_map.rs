@@ -3,7 +3,7 @@
 //! Invariant: only the holder of the page's heap reads and writes a free map. So plain loads and stores do; they are atomics
 //! (always relaxed) because the next holder is another thread, and what orders the two is the idle stack.
 
-use super::run::{Run, WORD_BLOCKS, WORDS, bits_of};
+use super::run::{Run, WORD_BLOCKS, WORDS};
 use crate::batch::Batch;
 use crate::block::{Block, NUMBERS_PER_PAGE};
 use crate::sync::{AtomicU64, Ordering};
@@ -21,16 +21,6 @@ impl FreeMap {
     pub(super) fn add(&self, run: Run) {
         let word = &self.0[run.word()];
         word.store(run.added_to(word.load(Ordering::Relaxed)), Ordering::Relaxed);
-    }
-
-    /// Whether no block is there.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| word.load(Ordering::Relaxed) == 0)
-    }
-
-    /// Whether every block of a page of `blocks` is there.
-    pub(super) fn is_whole(&self, blocks: u32) -> bool {
-        self.0.iter().enumerate().all(|(index, word)| word.load(Ordering::Relaxed) == bits_of(index, blocks))
     }
 
     /// Takes every block out of the map of a page that is whole.

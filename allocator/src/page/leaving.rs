@@ -1,4 +1,4 @@
-//! Pages that are all free leave their heap, and are used anew by another class and another thread.
+//! Pages that are whole, all their blocks free, leave their heap, and are used anew by another class and another thread.
 //!
 //! Invariant: a page that leaves has no block anywhere but in its free map, and is on no list of its heap. Therefore no block
 //! of it is with a caller, in a ring, in a batch or in its remote map, and nobody can free into it before its next heap
@@ -37,51 +37,33 @@ use super::page_heap::PageHeap;
 use super::record::{Listing, Records};
 use crate::site::Tally;
 
-/// Which of the pages that are all free leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
-    /// Those that have been so since the last look; the others are marked for the next.
-    SinceLastLook,
-    /// All.
-    Any,
-}
-
 impl PageHeap {
-    /// Looks through the pages, `blocks` blocks each, and lets those go that are all free; `leave` gets their numbers.
+    /// Lets whole pages go until no more than `keep` are left, those first that became whole first; `leave` gets their numbers.
     ///
     /// What `leave` does to make a page known elsewhere must publish with Release what its next holder acquires.
-    pub(super) fn release(
-        &self,
-        blocks: u32,
-        rest: Rest,
-        records: &Records,
-        tally: Tally<'_>,
-        mut leave: impl FnMut(u32),
-    ) {
-        self.collect_pending(records, tally);
+    pub(super) fn shed(&self, keep: u32, records: &Records, mut leave: impl FnMut(u32)) {
         let heap = records.heap(self.number());
-        let mut next = heap.available();
-        let mut last_kept: Option<u32> = None;
+        let mut next = heap.top(Listing::Whole);
+        // The newest stay.
+        for _ in 0..keep {
+            next = next.and_then(|page| records.page(page).next_listed());
+        }
         while let Some(page) = next {
             let record = records.page(page);
-            next = record.next_available();
-            if !record.free().is_whole(blocks) {
-                record.set_listing(Listing::Listed);
-            } else if rest == Rest::SinceLastLook && record.listing() != Listing::Resting {
-                record.set_listing(Listing::Resting);
-            } else if !record.remote().is_queued() {
-                match last_kept {
-                    Some(kept) => records.page(kept).set_next_available(next),
-                    None => heap.set_available(next),
-                }
-                record.set_listing(Listing::Unlisted);
+            next = record.next_listed();
+            if !record.remote().is_queued() {
+                self.unlist(page, records);
                 record.free().clear();
                 self.remove_sibling(page, records);
                 record.set_heap(None);
                 leave(page);
-                continue;
             }
-            last_kept = Some(page);
         }
+    }
+
+    /// Lets every whole page go, after a look at what other threads have given back.
+    pub(super) fn release(&self, records: &Records, tally: Tally<'_>, leave: impl FnMut(u32)) {
+        self.collect_pending(records, tally);
+        self.shed(0, records, leave);
     }
 }

@@ -35,7 +35,7 @@
 //! A page has at most 512 blocks, so its free blocks are a bitmap of at most one cache line. The links of the other designs
 //! lie outside user memory, one cache line a block (links.rs): a batch of 32 that is spilled and refilled by lists
 //! touches 32 of those lines twice, and where another thread spilled it, each is a miss of its own. The records of a page,
-//! with both maps, are two lines (four below class 5120) whatever the batch. A fresh page is carved by setting the bits
+//! with both maps, are two lines (four where a page has more than 320 blocks) whatever the batch. A fresh page is carved by setting the bits
 //! of its map. Blocks are taken lowest first, so a page's untouched end stays untouched for as long as possible. And where
 //! lists are taken whole by an exchange, so are maps, 64 blocks at a time: no pusher's CAS depends on what lies below, so
 //! there is no ABA and nothing is walked.
@@ -44,7 +44,8 @@
 //! 1. Each page heap is held by one thread, or idle, or vacant: without pages, to be founded anew. Its token is [`PageHeap`].
 //! 2. The holder alone reads and writes the free maps of its pages and the heap's own fields; the next holder sees them as
 //!    the last one left them (Release and Acquire on the idle stack).
-//! 3. A page is on the available stack of its heap exactly if its free map is not empty.
+//! 3. A page is on the stack of whole pages of its heap if all its blocks are in its free map, on the available stack if some
+//!    are, else on none; its record counts those that are not.
 //! 4. A page whose remote map is not empty is on a pending stack, once, or exactly one thread is about to put it there
 //!    (remote_map.rs, pending.rs). The stack is that of its heap, or for a while that of one that it has left (leaving.rs).
 //! 5. A page belongs to one page heap, which lists it among its pages, or to none and has no block out.
@@ -57,6 +58,7 @@ mod pending;
 mod record;
 mod remote_map;
 mod run;
+mod runs;
 mod table;
 
 #[cfg(all(test, loom))]
@@ -74,10 +76,9 @@ use crate::site::Tally;
 use crate::sync::Padded;
 
 use self::idle::IdleStack;
-pub(crate) use self::leaving::Rest;
 use self::page_heap::PageHeap;
 pub(crate) use self::record::Records;
-use self::run::Run;
+use self::runs::Runs;
 
 /// All pages of `CLASSES` classes, and the page heaps that no thread holds.
 pub(crate) struct Pages<const CLASSES: usize> {
@@ -148,23 +149,19 @@ impl<const CLASSES: usize> Pages<CLASSES> {
     }
 
     /// Sorts out what a ring spills: each block goes back to its page.
-    pub(crate) fn spill(&self, class: usize, held: &Held<CLASSES>, mut batch: Batch, tally: Tally<'_>) {
+    pub(crate) fn spill(&self, class: usize, held: &Held<CLASSES>, batch: Batch, tally: Tally<'_>) {
         let held = held.0[class].as_ref();
-        let mut foreign = Batch::new();
-        while let Some(block) = batch.pop() {
-            match held {
-                Some(heap) if heap.has(Run::page_of(block.number()), &self.records) => {
-                    heap.add(Run::one(block), &self.records);
-                }
-                _ => foreign.push(block),
-            }
-        }
-        foreign.sort();
-        while let Some(run) = Run::pop_from(&mut foreign) {
+        let mut runs = Runs::of(batch);
+        while let Some(run) = runs.pop() {
             let page = run.page();
-            self.records.page(page).remote().push(run, tally);
-            if foreign.peek().map(Run::page_of) != Some(page) {
-                self.records.announce(page, tally);
+            match held {
+                Some(heap) if heap.has(page, &self.records) => heap.add(run, &self.records),
+                _ => {
+                    self.records.page(page).remote().push(run, tally);
+                    if !runs.has(page) {
+                        self.records.announce(page, tally);
+                    }
+                }
             }
         }
     }
@@ -187,35 +184,40 @@ impl<const CLASSES: usize> Pages<CLASSES> {
         }
     }
 
-    /// Lets pages of `blocks` blocks that are all free leave the heap of a class that the thread holds; `leave` gets their
-    /// numbers (leaving.rs).
+    /// Lets whole pages of a class that the thread holds go until no more than `keep` are left; `leave` gets their numbers
+    /// (leaving.rs). Cheap where there are no more.
+    pub(crate) fn shed(&self, class: usize, held: &Held<CLASSES>, keep: u32, leave: impl FnMut(u32)) {
+        if let Some(heap) = &held.0[class]
+            && self.records.heap(heap.number()).wholes() > keep
+        {
+            heap.shed(keep, &self.records, leave);
+        }
+    }
+
+    /// Whether the thread holds a whole page of a class.
+    pub(crate) fn has_whole(&self, class: usize, held: &Held<CLASSES>) -> bool {
+        held.0[class].as_ref().is_some_and(|heap| self.records.heap(heap.number()).wholes() > 0)
+    }
+
+    /// Lets every whole page of a class that the thread holds go, after a look at what other threads have given back.
     pub(crate) fn release_held(
         &self,
         class: usize,
         held: &Held<CLASSES>,
-        blocks: u32,
-        rest: Rest,
         tally: Tally<'_>,
         leave: impl FnMut(u32),
     ) {
         if let Some(heap) = &held.0[class] {
-            heap.release(blocks, rest, &self.records, tally, leave);
+            heap.release(&self.records, tally, leave);
         }
     }
 
     /// As [`Pages::release_held`], for the heaps of a class that no thread holds.
-    pub(crate) fn release_idle(
-        &self,
-        class: usize,
-        blocks: u32,
-        rest: Rest,
-        tally: Tally<'_>,
-        mut leave: impl FnMut(u32),
-    ) {
+    pub(crate) fn release_idle(&self, class: usize, tally: Tally<'_>, mut leave: impl FnMut(u32)) {
         let mut next = self.idle(class).take_all(tally);
         while let Some(heap) = next {
             next = IdleStack::below(&heap, &self.records);
-            heap.release(blocks, rest, &self.records, tally, &mut leave);
+            heap.release(&self.records, tally, &mut leave);
             self.leave_idle(class, heap, tally);
         }
     }

@@ -17,7 +17,7 @@ use loom::thread;
 use stormglass_telemetry::{ShardCounters, SlotCounters};
 
 use super::record::Records;
-use super::{Held, Pages, Rest};
+use super::{Held, Pages};
 use crate::batch::{BATCH, Batch};
 use crate::block::{Block, FreshPage, NUMBERS_PER_PAGE};
 use crate::injection::Delay;
@@ -104,16 +104,9 @@ impl Thread {
 
     /// Lets all pages go whose blocks have all come back.
     fn release(&self) {
-        self.world.pages.release_held(
-            self.class,
-            &self.held,
-            self.world.blocks,
-            Rest::Any,
-            self.tally(),
-            |page| {
-                self.world.region.lock().expect("no panic").left.push(page);
-            },
-        );
+        self.world.pages.release_held(self.class, &self.held, self.tally(), |page| {
+            self.world.region.lock().expect("no panic").left.push(page);
+        });
     }
 
     /// Blocks from wherever there are some, or from a fresh page.
@@ -455,7 +448,7 @@ fn idle_heaps_are_looked_through_while_others_free_and_adopt() {
             (starting, numbers)
         });
         let this = Thread::of(&world);
-        world.pages.release_idle(0, world.blocks, Rest::Any, this.tally(), |page| {
+        world.pages.release_idle(0, this.tally(), |page| {
             world.region.lock().expect("no panic").left.push(page);
         });
         frees.join().expect("no panic");

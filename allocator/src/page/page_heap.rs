@@ -21,7 +21,7 @@
 use super::record::{Listing, Records};
 use super::run::{Run, WORDS, bits_of};
 use crate::batch::Batch;
-use crate::block::FreshPage;
+use crate::block::{FreshPage, NUMBERS_PER_PAGE};
 use crate::site::Tally;
 
 /// Ownership of one page heap, by its number. Not `Copy`, not `Clone`.
@@ -45,14 +45,19 @@ impl PageHeap {
 
     /// Adds a page with all its blocks free.
     pub(super) fn add_page(&self, page: FreshPage, records: &Records) {
-        self.add_sibling(page.number(), records);
+        let number = page.number();
+        self.add_sibling(number, records);
+        let record = records.page(number);
+        record.set_used(if page.is_zeroed() { 0 } else { page.blocks() });
+        let free = record.free();
         for word in 0..WORDS {
             let bits = bits_of(word, page.blocks());
             if bits != 0 {
                 // The page was fresh, so its blocks are ours and nobody else's.
-                self.add(Run::claim(page.number(), word, bits), records);
+                free.add(Run::claim(number, word, bits));
             }
         }
+        self.list(number, Listing::Whole, records);
     }
 
     /// Makes a page one of this heap's that is nobody's, or that another heap of the caller gives up with all its others.
@@ -91,41 +96,85 @@ impl PageHeap {
     /// Takes back blocks of one of its pages.
     pub(super) fn add(&self, run: Run, records: &Records) {
         let page = run.page();
-        records.page(page).free().add(run);
-        self.list(page, records);
-    }
-
-    /// Puts a page that has free blocks on the available stack, if it is not there.
-    fn list(&self, page: u32, records: &Records) {
         let record = records.page(page);
-        if record.listing() == Listing::Unlisted {
-            record.set_listing(Listing::Listed);
-            let heap = records.heap(self.0);
-            record.set_next_available(heap.available());
-            heap.set_available(Some(page));
+        let out = record.out().wrapping_sub(run.len());
+        record.free().add(run);
+        record.set_out(out);
+        let listing = if out == 0 { Listing::Whole } else { Listing::Available };
+        if record.listing() != listing {
+            self.unlist(page, records);
+            self.list(page, listing, records);
         }
     }
 
-    /// Takes blocks until the batch is full: from free maps, then from what other threads have given back.
+    /// Puts a page that is on no stack on top of one.
+    fn list(&self, page: u32, listing: Listing, records: &Records) {
+        let (heap, record) = (records.heap(self.0), records.page(page));
+        let below = heap.top(listing);
+        record.set_listing(listing);
+        record.set_next_listed(below);
+        record.set_previous_listed(None);
+        if let Some(below) = below {
+            records.page(below).set_previous_listed(Some(page));
+        }
+        heap.set_top(listing, Some(page));
+        if listing == Listing::Whole {
+            heap.set_wholes(heap.wholes() + 1);
+        }
+    }
+
+    /// Takes a page off the stack that it is on, if it is on one.
+    pub(super) fn unlist(&self, page: u32, records: &Records) {
+        let (heap, record) = (records.heap(self.0), records.page(page));
+        let listing = record.listing();
+        if listing == Listing::Unlisted {
+            return;
+        }
+        record.set_listing(Listing::Unlisted);
+        let (above, below) = (record.previous_listed(), record.next_listed());
+        match above {
+            Some(above) => records.page(above).set_next_listed(below),
+            None => heap.set_top(listing, below),
+        }
+        if let Some(below) = below {
+            records.page(below).set_previous_listed(above);
+        }
+        if listing == Listing::Whole {
+            heap.set_wholes(heap.wholes() - 1);
+        }
+    }
+
+    /// Takes blocks until the batch is full: from free maps, then from what other threads have given back. A page that is whole
+    /// is broken only where there is no block otherwise: it may leave.
     pub(super) fn take(&self, batch: &mut Batch, records: &Records, tally: Tally<'_>) {
         self.take_available(batch, records);
         if batch.room() > 0 {
             self.collect_pending(records, tally);
             self.take_available(batch, records);
         }
+        if batch.is_empty()
+            && let Some(page) = records.heap(self.0).top(Listing::Whole)
+        {
+            self.unlist(page, records);
+            self.list(page, Listing::Available, records);
+            self.take_available(batch, records);
+        }
     }
 
     fn take_available(&self, batch: &mut Batch, records: &Records) {
-        let heap = records.heap(self.0);
         while batch.room() > 0
-            && let Some(page) = heap.available()
+            && let Some(page) = records.heap(self.0).top(Listing::Available)
         {
-            let record = records.page(page);
-            if record.free().take(page, batch) {
-                record.set_listing(Listing::Listed);
-            } else {
-                record.set_listing(Listing::Unlisted);
-                heap.set_available(record.next_available());
+            let (record, before) = (records.page(page), batch.len());
+            if !record.free().take(page, batch) {
+                self.unlist(page, records);
+            }
+            record.set_out(record.out() + (batch.len() - before) as u32);
+            if let Some(newest) = batch.peek() {
+                // Lowest first: so those above it have not been out either.
+                let (index, used) = (newest % NUMBERS_PER_PAGE as u32, record.used());
+                batch.set_zeroed(index >= used);
+                record.set_used(used.max(index + 1));
             }
         }
     }
@@ -159,9 +208,9 @@ impl PageHeap {
             let record = records.page(page);
             next = record.next_sibling();
             larger.add_sibling(page, records);
-            record.set_listing(Listing::Unlisted);
-            if !record.free().is_empty() {
-                larger.list(page, records);
+            let listing = record.listing();
+            if listing != Listing::Unlisted {
+                larger.list(page, listing, records);
             }
         }
         larger.collect(smaller.close(records), records, tally);
@@ -173,8 +222,10 @@ impl PageHeap {
     fn close(&self, records: &Records) -> Option<u32> {
         let heap = records.heap(self.0);
         heap.set_first_page(None);
-        heap.set_available(None);
+        heap.set_top(Listing::Available, None);
+        heap.set_top(Listing::Whole, None);
         heap.set_pages(0);
+        heap.set_wholes(0);
         heap.pending().close()
     }
 

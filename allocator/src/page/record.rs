@@ -1,20 +1,20 @@
 //! What is known of each page and each page heap, by number, outside of the pages themselves.
 //!
 //! ```text
-//! page:  | heap, next pending, remote map | next available, siblings, listing, free map |
-//! heap:  | pending, next idle             | available, first page, pages               |
+//! page:  | heap, next pending, remote map | neighbours, siblings, counts, free map       |
+//! heap:  | pending, next idle             | available, whole, first page, counts        |
 //!          others read and write            only the holder
 //! ```
 //!
 //! Each half has lines of its own, so that a holder at work and threads that free its blocks do not take turns at
-//! one line. Up to class 5120 a half is one line that matters.
+//! one line. Where a page has at most 320 blocks a half is one line that matters.
 //!
 //! Numbers are kept plus 1, so that zero is none: a table that was never touched is a table of pages without heap.
 
 #[cfg(not(loom))]
 use crate::error::PoolError;
 use crate::site::Tally;
-use crate::sync::{AtomicU32, Ordering, Padded};
+use crate::sync::{AtomicU16, AtomicU32, Ordering, Padded};
 
 use super::free_map::FreeMap;
 use super::idle::IdleStack;
@@ -57,22 +57,25 @@ struct SharedOfPage {
 
 #[repr(C)]
 struct HeldOfPage {
-    next_available: Link,
+    next_listed: Link,
+    previous_listed: Link,
     next_sibling: Link,
     previous_sibling: Link,
     listing: AtomicU32,
+    out: AtomicU16,
+    used: AtomicU16,
     free: FreeMap,
 }
 
-/// Whether a page is on its heap's available stack.
+/// On which of its heap's stacks a page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listing {
-    /// It has no free block.
+    /// On none: it has no free block.
     Unlisted = 0,
-    /// It has.
-    Listed = 1,
-    /// It has, and all its blocks were free when its heap was last looked through; none was taken since.
-    Resting = 2,
+    /// Available: it has some.
+    Available = 1,
+    /// Whole: it has all of its blocks.
+    Whole = 2,
 }
 
 /// One page heap.
@@ -88,8 +91,10 @@ struct SharedOfHeap {
 
 struct HeldOfHeap {
     available: Link,
+    whole: Link,
     first_page: Link,
     pages: AtomicU32,
+    wholes: AtomicU32,
 }
 
 #[cfg(not(loom))]
@@ -106,10 +111,13 @@ unsafe impl Zeroed for PageRecord {
                 remote: RemoteMap::empty(),
             }),
             held: Padded(HeldOfPage {
-                next_available: Link::none(),
+                next_listed: Link::none(),
+                previous_listed: Link::none(),
                 next_sibling: Link::none(),
                 previous_sibling: Link::none(),
                 listing: AtomicU32::new(0),
+                out: AtomicU16::new(0),
+                used: AtomicU16::new(0),
                 free: FreeMap::empty(),
             }),
         }
@@ -124,8 +132,10 @@ unsafe impl Zeroed for HeapRecord {
             shared: Padded(SharedOfHeap { pending: Pending::empty(), next_idle: Link::none() }),
             held: Padded(HeldOfHeap {
                 available: Link::none(),
+                whole: Link::none(),
                 first_page: Link::none(),
                 pages: AtomicU32::new(0),
+                wholes: AtomicU32::new(0),
             }),
         }
     }
@@ -164,12 +174,44 @@ impl PageRecord {
         &self.held.0.free
     }
 
-    pub(super) fn next_available(&self) -> Option<u32> {
-        self.held.0.next_available.get()
+    /// The page below it on the stack that its listing names.
+    pub(super) fn next_listed(&self) -> Option<u32> {
+        self.held.0.next_listed.get()
     }
 
-    pub(super) fn set_next_available(&self, next: Option<u32>) {
-        self.held.0.next_available.set(next);
+    pub(super) fn set_next_listed(&self, next: Option<u32>) {
+        self.held.0.next_listed.set(next);
+    }
+
+    /// The page above it there.
+    pub(super) fn previous_listed(&self) -> Option<u32> {
+        self.held.0.previous_listed.get()
+    }
+
+    pub(super) fn set_previous_listed(&self, previous: Option<u32>) {
+        self.held.0.previous_listed.set(previous);
+    }
+
+    /// How many of its blocks are not in its free map.
+    pub(super) fn out(&self) -> u32 {
+        // Relaxed: the holder's own.
+        self.held.0.out.load(Ordering::Relaxed).into()
+    }
+
+    pub(super) fn set_out(&self, out: u32) {
+        // Relaxed: the holder's own. A page has at most 512 blocks.
+        self.held.0.out.store(out as u16, Ordering::Relaxed);
+    }
+
+    /// From which block on none was ever handed out, so that they read as zeroes.
+    pub(super) fn used(&self) -> u32 {
+        // Relaxed: the holder's own.
+        self.held.0.used.load(Ordering::Relaxed).into()
+    }
+
+    pub(super) fn set_used(&self, used: u32) {
+        // Relaxed: the holder's own. As above.
+        self.held.0.used.store(used as u16, Ordering::Relaxed);
     }
 
     /// The next of its heap's pages.
@@ -193,8 +235,8 @@ impl PageRecord {
         // Relaxed: the holder's own.
         match self.held.0.listing.load(Ordering::Relaxed) {
             0 => Listing::Unlisted,
-            1 => Listing::Listed,
-            _ => Listing::Resting,
+            1 => Listing::Available,
+            _ => Listing::Whole,
         }
     }
 
@@ -219,13 +261,24 @@ impl HeapRecord {
         self.shared.0.next_idle.set(next);
     }
 
-    /// The page on top of the available stack. Only for the holder, as all that follow.
-    pub(super) fn available(&self) -> Option<u32> {
-        self.held.0.available.get()
+    /// The page on top of one of the two stacks. Only for the holder, as all that follow.
+    pub(super) fn top(&self, listing: Listing) -> Option<u32> {
+        if listing == Listing::Whole { self.held.0.whole.get() } else { self.held.0.available.get() }
     }
 
-    pub(super) fn set_available(&self, page: Option<u32>) {
-        self.held.0.available.set(page);
+    pub(super) fn set_top(&self, listing: Listing, page: Option<u32>) {
+        if listing == Listing::Whole { self.held.0.whole.set(page) } else { self.held.0.available.set(page) }
+    }
+
+    /// How many pages are whole.
+    pub(super) fn wholes(&self) -> u32 {
+        // Relaxed: the holder's own.
+        self.held.0.wholes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_wholes(&self, wholes: u32) {
+        // Relaxed: the holder's own.
+        self.held.0.wholes.store(wholes, Ordering::Relaxed);
     }
 
     /// The first of all its pages.

@@ -7,7 +7,6 @@
 //! Invariant: as for `Block`: whoever has a run owns its blocks, and no other token for them exists. A program that
 //! frees a block twice breaks it; where a bit is set that is to be set, that is found, at the price of a comparison.
 
-use crate::batch::Batch;
 use crate::block::{Block, NUMBERS_PER_PAGE};
 #[cfg(not(loom))]
 use crate::misuse::freed_twice;
@@ -50,18 +49,26 @@ impl Run {
         Run { word: block.number() / WORD_BLOCKS, bits: 1 << (block.number() % WORD_BLOCKS) }
     }
 
-    /// Takes the blocks that share a word with the newest block out of a sorted batch.
-    pub(super) fn pop_from(batch: &mut Batch) -> Option<Run> {
-        let mut run = Run::one(batch.pop()?);
-        while batch.peek().is_some_and(|number| number / WORD_BLOCKS == run.word)
-            && let Some(block) = batch.pop()
-        {
-            run.bits = Run::one(block).added_to(run.bits);
-        }
-        Some(run)
+    /// Ownership of nothing.
+    pub(super) const NONE: Run = Run { word: 0, bits: 0 };
+
+    /// Whether another run's blocks stand in the same word.
+    pub(super) fn shares_word(&self, other: &Run) -> bool {
+        self.word == other.word
+    }
+
+    /// Takes the blocks of a run of the same word in.
+    pub(super) fn merge(&mut self, other: Run) {
+        self.bits = other.added_to(self.bits);
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn holds(&self, number: u32) -> bool {
+        number / WORD_BLOCKS == self.word && self.bits >> (number % WORD_BLOCKS) & 1 == 1
     }
 
     /// The page of the block with this number.
+    #[cfg(all(test, not(loom)))]
     pub(super) fn page_of(number: u32) -> u32 {
         number / NUMBERS_PER_PAGE as u32
     }

@@ -79,6 +79,21 @@ impl Thread {
         }
     }
 
+    /// Lets whole pages go but for `keep`; their numbers.
+    pub(super) fn shed(&self, keep: u32) -> Vec<u32> {
+        let mut left = Vec::new();
+        self.scene.pages.shed(self.scene.class.index(), &self.held.borrow(), keep, |page| left.push(page));
+        left
+    }
+
+    /// Lets all whole pages go, after a look at what others have freed; their numbers.
+    pub(super) fn release(&self) -> Vec<u32> {
+        let mut left = Vec::new();
+        let leave = |page| left.push(page);
+        self.scene.pages.release_held(self.scene.class.index(), &self.held.borrow(), self.tally(), leave);
+        left
+    }
+
     /// The thread ends; its counts can still be read.
     pub(super) fn end(&self) {
         self.scene.pages.retire(&mut self.held.borrow_mut(), |_| self.tally());

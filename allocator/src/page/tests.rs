@@ -118,6 +118,68 @@ fn a_region_that_is_used_up_gives_an_empty_batch_and_blocks_that_come_back() {
     assert!(thread.refill().is_empty());
 }
 
+/// Four pages of 32 blocks, all out, by page.
+fn four_pages(thread: &Thread) -> [Vec<u32>; 4] {
+    core::array::from_fn(|_| thread.refill())
+}
+
+#[test]
+fn whole_pages_leave_the_newest_last() {
+    let scene = Scene::of(32 << 10);
+    let thread = scene.thread();
+    let [first, second, third, fourth] = four_pages(&thread);
+    thread.spill(&first[1..]);
+    assert_eq!(thread.shed(0), [], "no page is whole");
+    thread.spill(&third);
+    thread.spill(&first[..1]);
+    thread.spill(&fourth);
+    assert_eq!(thread.shed(1), [0, 2], "all but the newest");
+    assert_eq!(thread.shed(1), []);
+    assert_eq!(thread.shed(0), [3]);
+    thread.spill(&second);
+    assert_eq!(thread.refill(), second, "the only page that is left");
+}
+
+#[test]
+fn a_page_that_is_whole_is_broken_where_there_is_no_other_block() {
+    let scene = Scene::of(32 << 10);
+    let thread = scene.thread();
+    let [first, second, third, _] = four_pages(&thread);
+    thread.spill(&first);
+    thread.spill(&second);
+    thread.spill(&third[7..9]);
+    assert_eq!(thread.refill(), third[7..9], "fewer than a batch, but no whole page");
+    assert_eq!(thread.refill(), second, "the newest");
+    assert_eq!(thread.shed(0), [0]);
+}
+
+#[test]
+fn a_page_that_others_made_whole_leaves_once_that_was_looked_at() {
+    let scene = Scene::of(32 << 10);
+    let (thread, other) = (scene.thread(), scene.thread());
+    let [first, ..] = four_pages(&thread);
+    other.spill(&first);
+    assert_eq!(thread.shed(0), []);
+    assert_eq!(thread.release(), [0]);
+    assert!(other.refill().len() == 32 && other.counts().pages_mapped.get() == 1, "it is not the other's");
+}
+
+#[test]
+fn merged_heaps_know_which_pages_are_whole() {
+    let scene = Scene::of(32 << 10);
+    let (gone, thread) = (scene.thread(), scene.thread());
+    let [first, second, third, fourth] = four_pages(&gone);
+    let own = thread.refill();
+    gone.spill(&[&first[..], &second[..1]].concat());
+    gone.end();
+    assert_eq!(thread.refill(), [second[0]]);
+    assert_eq!(thread.shed(0), [0]);
+    thread.spill(&[second, third, fourth, own].concat());
+    let mut left = thread.shed(0);
+    left.sort_unstable();
+    assert_eq!(left, [1, 2, 3, 4]);
+}
+
 /// What threads may do, one after the other.
 #[derive(Clone, Debug)]
 enum Act {

@@ -158,6 +158,11 @@ impl Tally {
             && grew(&self.by_class, &earlier.by_class)
     }
 
+    /// Whether nothing was counted.
+    pub(super) fn is_silent(&self) -> bool {
+        self.by_shard.iter().chain(&self.by_class).all(|&count| count == 0)
+    }
+
     pub(super) fn is_like(&self, other: &Tally) -> bool {
         (self.classes, self.shards) == (other.classes, other.shards)
     }

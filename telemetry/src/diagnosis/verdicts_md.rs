@@ -24,6 +24,8 @@ pub fn verdicts_markdown() -> String {
          *Storm*: threads undo or await each other's work, so that more of them get less done. *Waste*: work that need not be. *Note*: what is\n\
          measured is not only the program.\n\n\
          Of a process with an injected delay, what is found was asked for; each of its findings says so.\n\n\
+         Figures of storms and of larson are those of [reports](reports/) (`stormglass report --quick`, 2 cores of an AMD EPYC) and of what\n\
+         `e2e/record-counts` records; ten minutes of recorded benign loads raise nothing, nor would they at ten times their rates.\n\n\
          In Prometheus `stormglass_verdict_active{{verdict=\"retry_storm\"}} == 1` is what to alert on; `/api/snapshot` has the same under\n\
          `processes[].verdicts`, with the numbers; `RUST_LOG=stormglass::verdict=info` logs what turns on and off.\n\n\
          | verdict | kind | about | says |\n|---|---|---|---|\n",

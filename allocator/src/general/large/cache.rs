@@ -29,6 +29,16 @@ impl Large {
         }
     }
 
+    /// Gives up to `bytes` of idle memory back, whatever its age; how many went.
+    pub(crate) fn give_up(&self, bytes: usize, counters: &Totals) -> u64 {
+        let account = self.account(counters);
+        let cached = self.locked(account, |shared| shared.spans.cached);
+        if cached == 0 {
+            return 0;
+        }
+        self.sweep(Sweep::All, cached.saturating_sub(bytes.div_ceil(PAGE)), account)
+    }
+
     /// How many pages may stay idle, if more are.
     pub(super) fn excess(&self, spans: &Spans) -> Option<usize> {
         let bound = (spans.live / 4).max(self.bounds.cache / PAGE);

@@ -356,10 +356,13 @@ fn counts_that_begin_anew_raise_nothing() {
 fn a_process_that_ran_before_it_was_seen_is_judged_from_then_on() {
     let mut counts = zero();
     add(&mut counts, &storm(), 3600.0);
-    let mut diagnostician = Diagnostician::new();
-    for step in 0..10_u32 {
-        let read = snapshot(&counts, Duration::from_hours(1) + Duration::from_millis(500) * step);
-        assert_eq!(diagnostician.see(&read, &Around::default()), []);
+    // The second is a forked child, which begins with the counts of its parent.
+    for age in [Duration::from_hours(1), Duration::from_millis(300)] {
+        let mut diagnostician = Diagnostician::new();
+        for step in 0..10_u32 {
+            let read = snapshot(&counts, age + Duration::from_millis(500) * step);
+            assert_eq!(diagnostician.see(&read, &Around::default()), []);
+        }
     }
 }
 
