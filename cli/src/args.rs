@@ -14,8 +14,10 @@ use stormglass_allocator::{Injection, StrategyId, UnknownStrategy};
 use stormglass_bench::analysis::ReportWishes;
 use stormglass_bench::workload::{self, Workload};
 use stormglass_bench::{Request, Shape, Wishes};
+use stormglass_dashboard::{Exposure, Grouping, Token};
 
 use crate::compare::{CompareArgs, MeasureMallocArgs};
+use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +36,8 @@ Examples:
   stormglass compare --workload larson,churn --threads 2 --allocators stormglass,tcmalloc,limit
   stormglass compare --baseline tcmalloc --library mimalloc3=/usr/local/lib/libmimalloc.so.3 -o compare
   stormglass serve --listen 127.0.0.1:9000       only the page and /metrics
+  stormglass serve --listen 0.0.0.0:7070 --expose --token-file token --tls-cert cert.pem --tls-key key.pem
+                                                 for other machines: who knows the token may read
   stormglass run -- redis-server --port 7000     any program under the allocator, watched
   stormglass run --check --no-page -- ./program  the same, to find its misuse of memory
 
@@ -111,6 +115,9 @@ pub(crate) enum Command {
     /// One run of `compare` in this process, as a line of JSON
     #[command(hide = true)]
     MeasureMalloc(MeasureMallocArgs),
+    /// Segments of processes that are not there, until an interrupt
+    #[command(hide = true)]
+    Synthesize(SynthesizeArgs),
 }
 
 #[derive(Debug, Group)]
@@ -235,6 +242,52 @@ pub(crate) struct ServeArgs {
     /// How long a process is still shown after its death, such as 90s, 10m, 2h
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
     pub(crate) keep_dead: Duration,
+    /// Show the processes of every user; for root
+    #[arg(long)]
+    pub(crate) all_users: bool,
+    /// What /metrics adds up: processes of one command, strategy and workload (kind), or all of a command
+    #[arg(long, value_name = "WHAT", default_value = "kind", value_parser = grouping)]
+    pub(crate) group_by: Grouping,
+    /// Series of a scrape at most; what is new is left out first
+    #[arg(long, value_name = "N", default_value_t = 50_000)]
+    pub(crate) max_series: u64,
+    #[command(flatten)]
+    pub(crate) exposure: ExposureArgs,
+}
+
+/// Who may reach the page.
+#[derive(Debug, Group)]
+pub(crate) struct ExposureArgs {
+    /// Listen where other machines can reach it, if --listen says so
+    #[arg(long)]
+    expose: bool,
+    /// Ask for the token in this file's first line: as a bearer, or as a password in a browser
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Speak TLS with this certificate chain (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+}
+
+impl ExposureArgs {
+    /// # Errors
+    /// If the token cannot be read.
+    pub(crate) fn exposure(&self) -> Result<Exposure, Failure> {
+        let token = self.token_file.as_deref().map(Token::read).transpose().map_err(Failure::impossible)?;
+        let tls = self.tls_cert.clone().zip(self.tls_key.clone());
+        Ok(Exposure { exposed: self.expose, token, tls })
+    }
+}
+
+fn grouping(word: &str) -> Result<Grouping, String> {
+    match word {
+        "kind" => Ok(Grouping::Kind),
+        "command" => Ok(Grouping::Command),
+        other => Err(format!("`{other}` is no way to group: take kind or command")),
+    }
 }
 
 #[derive(Debug, Group)]
@@ -251,9 +304,30 @@ pub(crate) struct RunArgs {
     /// No page: only the summary
     #[arg(long)]
     pub(crate) no_page: bool,
+    #[command(flatten)]
+    pub(crate) exposure: ExposureArgs,
     /// The program and its arguments
     #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) program: Vec<OsString>,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct SynthesizeArgs {
+    /// Segments of the living
+    #[arg(long, default_value_t = 100)]
+    pub(crate) processes: usize,
+    /// Threads of each
+    #[arg(long, default_value_t = 64)]
+    pub(crate) threads: usize,
+    /// Threads of each that go on counting
+    #[arg(long, default_value_t = 2)]
+    pub(crate) active: usize,
+    /// Segments of processes that have ended
+    #[arg(long, default_value_t = 0)]
+    pub(crate) dead: usize,
+    /// Different command names; 0 leaves them this program's
+    #[arg(long, default_value_t = 0)]
+    pub(crate) commands: usize,
 }
 
 #[derive(Debug, Group)]

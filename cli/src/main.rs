@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod serve;
 mod shared_memory;
+mod synthesize;
 mod watch;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Serve(serve)) => serve::serve(&serve),
         Some(Command::Measure(measure)) => measure::measure(&measure),
+        Some(Command::Synthesize(synthesize)) => synthesize::synthesize(&synthesize),
         Some(Command::MeasureMalloc(measure)) => compare::measure(&measure),
     };
     match result {

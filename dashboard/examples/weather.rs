@@ -37,12 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let injected = std::env::args().nth(2);
     let place = tempfile::tempdir()?;
     let directory = Directory::at(place.path().join("segments"));
-    let config = Config {
-        listen,
-        directory: directory.clone(),
-        allowed_hosts: Vec::new(),
-        keep_dead: Duration::from_hours(1),
-    };
+    let config = Config { listen, keep_dead: Duration::from_hours(1), ..Config::of(directory.clone()) };
     let sidecar = Sidecar::bind(config).await?;
     let weather = std::env::var("WEATHER").unwrap_or_default();
     if weather == "gale" {

@@ -48,6 +48,8 @@ function draw() {
   drawWorkloads();
   at("left-out").hidden = store.leftOut === 0;
   text(at("left-out"), `${store.leftOut} more ${store.leftOut === 1 ? "process is" : "processes are"} not on this page; /metrics has them all.`);
+  at("series-left-out").hidden = store.seriesLeftOut === 0;
+  text(at("series-left-out"), `/metrics leaves out ${store.seriesLeftOut} series: there are more than --max-series allows.`);
   results.update(store.report);
   if (!choice.paused) timelines.update(store.runs(), store.edge());
 }

@@ -36,6 +36,7 @@ export class Store {
   /** Whether a design is on trial now. */
   racing = false;
   leftOut = 0;
+  seriesLeftOut = 0;
   /** What is wrong, and what was in the last minute. */
   verdicts = [];
   report = null;
@@ -54,6 +55,7 @@ export class Store {
     this.time = frame.time;
     this.report = frame.results ?? this.report;
     this.leftOut = frame.left_out ?? 0;
+    this.seriesLeftOut = frame.series_left_out ?? 0;
     this.verdicts = gather(frame);
     this.anyLive = frame.processes.some((process) => process.live);
     this.racing = frame.processes.some((process) => process.live && !process.general);

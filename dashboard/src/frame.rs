@@ -84,6 +84,8 @@ pub(crate) struct Frame {
     pub(crate) sidecar_verdicts: Vec<Shown>,
     /// Processes that found no room in the frame.
     pub(crate) left_out: usize,
+    /// Series that the last scrape of /metrics left out.
+    pub(crate) series_left_out: u64,
     /// The newest benchmark report.
     pub(crate) results: Option<Arc<Value>>,
 }
@@ -338,11 +340,13 @@ mod tests {
             processes: vec![ProcessFrame::new(body, &snapshot, now, Default::default())],
             sidecar_verdicts: Vec::new(),
             left_out: 3,
+            series_left_out: 7,
             results: None,
         };
         let json = serde_json::to_value(&frame).expect("a frame is JSON");
         assert_eq!(json["time"], 5);
         assert_eq!(json["left_out"], 3);
+        assert_eq!(json["series_left_out"], 7);
         assert!(json["results"].is_null());
         let process = &json["processes"][0];
         assert_eq!(process["id"], "1-10-0");

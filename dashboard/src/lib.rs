@@ -5,20 +5,24 @@
 //! killed is shown like any other.
 
 mod assets;
+mod connection;
 mod discovery;
 mod error;
+mod everyone;
 mod exposition;
+mod exposure;
 mod frame;
 mod general;
 mod grid;
 mod history;
-mod listener;
 mod observer;
+mod recent;
 mod results;
 mod retired;
 mod round;
 mod routes;
 mod security;
+mod server;
 mod shown;
 mod sidecar;
 mod source;
@@ -28,6 +32,8 @@ mod synthetic;
 mod verdicts;
 
 pub use error::ServeError;
+pub use exposition::Grouping;
+pub use exposure::{Exposure, Token};
 pub use results::Results;
 pub use sidecar::{Config, Sidecar};
 pub use verdicts::{Told, Verdicts};

@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use stormglass_telemetry::{Liveness, Snapshot, clock};
 
+use crate::exposition::OwnCounts;
 use crate::frame::{Body, Epoch, Frame, INTERVAL, Now, ProcessFrame, ProcessId, Spans};
 use crate::history::{History, PROCESSES};
 use crate::results::Results;
@@ -31,6 +33,8 @@ struct Track {
 pub(crate) struct Observer {
     source: SharedSource,
     results: Results,
+    /// What the scrapes beside it count.
+    scrapes: Arc<OwnCounts>,
     epoch: Epoch,
     clinic: Clinic,
     tracks: BTreeMap<ProcessId, Track>,
@@ -43,11 +47,17 @@ impl Observer {
         Observer {
             source,
             results,
+            scrapes: Arc::default(),
             epoch: Epoch::of(unix_ms, clock::monotonic()),
             clinic: Clinic::new(verdicts),
             tracks: BTreeMap::new(),
             history: History::default(),
         }
+    }
+
+    /// With the scrapes of an exposition, whose losses its frames tell of.
+    pub(crate) fn beside(self, scrapes: Arc<OwnCounts>) -> Observer {
+        Observer { scrapes, ..self }
     }
 
     /// Reads every process now, and says what is to be shown.
@@ -76,8 +86,10 @@ impl Observer {
             self.tracks.insert(id, track);
         }
         let results = self.results.latest();
+        // Relaxed: a statistic.
+        let series_left_out = self.scrapes.left_out.load(Ordering::Relaxed);
         let sidecar_verdicts = self.clinic.own(self.epoch);
-        Frame { time: now.unix_ms, processes, sidecar_verdicts, left_out, results }
+        Frame { time: now.unix_ms, processes, sidecar_verdicts, left_out, series_left_out, results }
     }
 }
 

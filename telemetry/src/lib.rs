@@ -13,22 +13,27 @@ mod error;
 mod fork;
 mod histogram;
 mod layout;
+mod layouts;
 mod liveness;
+mod mapping;
 mod measures;
 mod memory;
 mod metrics_md;
 mod parse;
 mod protocol;
+mod quiet;
 mod reader;
 mod resident;
 pub mod schema;
+mod sigbus;
 mod slot;
 mod snapshot;
+mod union;
 mod writer;
 
 pub use cell::Cell;
 pub use counts::{Counts, Family, HistogramCounts, LabelValues, Schema, Select};
-pub use directory::{Directory, Reaper};
+pub use directory::{Directory, Reaper, Stamp};
 pub use error::{ClaimError, Problem, ReadError, WriteError};
 pub use histogram::{
     DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,
@@ -43,3 +48,8 @@ pub use schema::{
 pub use slot::SlotCounters;
 pub use snapshot::{Delta, Held, Liveness, Process, Snapshot};
 pub use writer::{Identity, Slot, Writer};
+
+/// Whether this process may look at everybody's files.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -108,6 +108,10 @@ metrics! {
         segment_errors = SegmentErrors: Counter => Events, "Files in the segment directory that the sidecar refused to read (no process labels).";
         scrape_duration = ScrapeDuration: Counter => Seconds, "Time that scrapes spent reading segments and building the answer (no process labels).";
         scrapes = Scrapes: Counter => Events, "Scrapes of /metrics answered (no process labels).";
+        scrape_bytes = ScrapeBytes: Counter => Bytes, "Bytes of the answers to scrapes, compressed where they were (no process labels).";
+        series = Series: Gauge => Events, "Series of this scrape, each bucket of a histogram one (no process labels).";
+        series_dropped = SeriesDropped: Counter => Events, "Series that scrapes left out because they would have passed --max-series, counted at each scrape (no process labels).";
+        build_info = BuildInfo: Gauge => Events, "Always 1; the label tells the sidecar's version (no process labels).";
     }
 }
 

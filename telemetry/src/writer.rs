@@ -28,6 +28,9 @@ use crate::schema::{CLASSES, Label, SHARDS, Shape};
 use crate::slot::SlotCounters;
 use crate::{clock, liveness, protocol};
 
+/// Number of this process's next segment.
+static SEQUENCE: AtomicU32 = AtomicU32::new(0);
+
 /// What a segment says of its process, besides what the kernel knows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Identity<'a> {
@@ -135,14 +138,15 @@ impl<const C: usize, const S: usize> Writer<C, S> {
         const { SlotCounters::<C, S>::FITS };
         directory.prepare()?;
         let pid = std::process::id();
-        let mut sequence = 0;
+        // Relaxed: a hint, which saves a process of many segments from trying the names of all its others.
+        let mut sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
         let (file, path) = loop {
             let path = directory.segment_path(pid, sequence);
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             match rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) {
                 Ok(file) => break (file, path),
                 // Another pool of this process has it, or a dead process had the same pid: never take a file over.
-                Err(Errno::EXIST) => sequence += 1,
+                Err(Errno::EXIST) => sequence = sequence.wrapping_add(1),
                 Err(errno) => return Err(WriteError::system("make the segment", &path, errno)),
             }
         };

@@ -45,7 +45,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         if args.no_page {
             return watched(command, relay, &place).await;
         }
-        let sidecar = bind(args.listen, place.directory()).await?;
+        let sidecar = bind(args, place.directory()).await?;
         output::tell(serve::address_line(&sidecar).trim_end());
         serve::beside(sidecar, watched(command, relay, &place)).await
     })?;
@@ -95,12 +95,13 @@ fn cannot_start(name: &str, error: &io::Error) -> Failure {
 }
 
 /// Listens where the user says, or where there is room.
-async fn bind(listen: Option<SocketAddr>, directory: &Directory) -> Result<Sidecar, Failure> {
+async fn bind(args: &RunArgs, directory: &Directory) -> Result<Sidecar, Failure> {
+    let (listen, exposure) = (args.listen, args.exposure.exposure()?);
     let at = |listen| Config {
         listen,
-        directory: directory.clone(),
-        allowed_hosts: Vec::new(),
         keep_dead: KEEP_DEAD,
+        exposure: exposure.clone(),
+        ..Config::of(directory.clone())
     };
     let sidecar = match Sidecar::bind(at(listen.unwrap_or(ADDRESS))).await {
         Err(ServeError::Listen { source, .. })

@@ -11,11 +11,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::proto::LabelPair;
-use stormglass_telemetry::{Counts, Held, Liveness, Metric, Snapshot};
+use stormglass_telemetry::{Counts, Held, Liveness, Metric, Process, Snapshot};
 
 use super::INJECTED_LABEL;
 use super::families::label;
 use crate::retired::{Group, Retired};
+
+/// Whose counts are added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grouping {
+    /// Processes of one command, strategy and workload.
+    #[default]
+    Kind,
+    /// All processes of one command; the labels `strategy` and `workload` are empty.
+    Command,
+}
+
+impl Grouping {
+    fn of(self, process: &Process) -> Group {
+        let group = Group::of(process);
+        match self {
+            Grouping::Kind => group,
+            Grouping::Command => Group { strategy: String::new(), workload: String::new(), ..group },
+        }
+    }
+}
 
 /// Bytes of something; `None` where the writer does not count what that takes.
 type Bytes = fn(&Held) -> Option<u64>;
@@ -75,7 +95,7 @@ impl Series {
         self.threads_started = self.threads_started.saturating_add(other.threads_started);
         self.threads_dropped = self.threads_dropped.saturating_add(other.threads_dropped);
         self.versions.extend(other.versions);
-        self.counts.add(&other.counts);
+        self.counts.unite(&other.counts);
     }
 }
 
@@ -91,11 +111,15 @@ pub(super) fn labels(group: &Group) -> Vec<LabelPair> {
 }
 
 /// Everything that was ever counted, by group.
-pub(super) fn by_group(snapshots: &[Snapshot], retired: &Retired) -> BTreeMap<Group, Series> {
+pub(super) fn by_group(
+    snapshots: &[Snapshot],
+    retired: &Retired,
+    grouping: Grouping,
+) -> BTreeMap<Group, Series> {
     let mut all: BTreeMap<Group, Series> = BTreeMap::new();
     for snapshot in snapshots.iter().chain(retired.snapshots()) {
         let series = Series::of(snapshot);
-        match all.entry(Group::of(&snapshot.process)) {
+        match all.entry(grouping.of(&snapshot.process)) {
             std::collections::btree_map::Entry::Occupied(mut group) => group.get_mut().add(series),
             std::collections::btree_map::Entry::Vacant(place) => {
                 place.insert(series);
