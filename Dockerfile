@@ -20,6 +20,6 @@ COPY LICENSE-MIT LICENSE-APACHE /usr/local/share/doc/stormglass/
 USER 10001:10001
 EXPOSE 7070
 ENTRYPOINT ["/usr/local/bin/stormglass"]
-CMD ["serve", "--listen", "0.0.0.0:7070"]
+CMD ["serve", "--listen", "0.0.0.0:7070", "--expose"]
 # The image has no HTTP client; its bash (Debian's is built with /dev/tcp) asks for /healthz.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/7070 && printf 'GET /healthz HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && grep -q '^ok' <&3"]
