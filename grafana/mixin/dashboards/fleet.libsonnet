@@ -139,7 +139,7 @@ function(config, verdicts) board.dashboard(
         'none',
         [
           ['{{instance}}', 'topk(10, stormglass_series{%s})' % sidecar],
-          ['left out {{instance}}', 'topk(10, increase(stormglass_series_dropped_total{%s}[$__rate_interval]) > 0)' % sidecar],
+          ['left out {{instance}}', 'topk(10, increase(stormglass_series_dropped_total{%s}[$__rate_interval]))' % sidecar],
         ],
         ['green', 10000, 'yellow', 100000, 'red'],
         'These sidecars do not count their series',
