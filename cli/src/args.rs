@@ -18,6 +18,8 @@ use stormglass_dashboard::{Exposure, Grouping, Token};
 
 use crate::compare::{CompareArgs, MeasureMallocArgs};
 use crate::failure::Failure;
+use crate::record::RecordArgs;
+use crate::replay::ReplayArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,11 +42,15 @@ Examples:
                                                  for other machines: who knows the token may read
   stormglass run -- redis-server --port 7000     any program under the allocator, watched
   stormglass run --check --no-page -- ./program  the same, to find its misuse of memory
+  stormglass record -o storm.sgrec --for 60s     a minute of every process, to attach to a report
+  stormglass replay storm.sgrec --speed 4        the page of that minute; --summary prints numbers instead
 
 Environment:
   STORMGLASS_DIR  where segments lie (default: /dev/shm/stormglass-<user id>); must be on a tmpfs
   STORMGLASS_LIBRARY
                   the library that `run` preloads (default: libstormglass.so beside this program or in ../lib)
+  STORMGLASS_PERF
+                  1: a program under the allocator samples its slow paths by the processor's counters, where there are some
   RUST_LOG        how much is logged to standard error (default: warn); stormglass::verdict=info for what turns on and off
   NO_COLOR        no colour in tables";
 
@@ -100,7 +106,7 @@ pub(crate) enum Command {
     /// Serve the page, run the benchmark beside it, and stay to be looked at (what `stormglass` alone does)
     Watch(WatchArgs),
     /// Run the benchmark and print its table
-    Bench(BenchArgs),
+    Bench(BenchAloneArgs),
     /// Judge the paper's claims by what was counted, and write that down as a page, as Markdown and as JSON
     Report(ReportArgs),
     /// Measure the library that is preloaded beside other allocators
@@ -109,6 +115,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Run a program under the allocator, with its page beside it and a summary at its end
     Run(RunArgs),
+    /// Record what processes do into a file, to be looked at later or elsewhere
+    Record(RecordArgs),
+    /// Show a recording: the same page as live, with a time to move about in
+    Replay(ReplayArgs),
     /// One measurement in this process, as a line of JSON
     #[command(hide = true)]
     Measure(MeasureArgs),
@@ -175,6 +185,15 @@ pub(crate) struct BenchArgs {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Group)]
+pub(crate) struct BenchAloneArgs {
+    #[command(flatten)]
+    pub(crate) bench: BenchArgs,
+    /// Sample the slow paths by the processor's counters (STORMGLASS_PERF=1): cycles, instructions and cache misses by class and shard
+    #[arg(long)]
+    pub(crate) perf: bool,
+}
+
 impl BenchArgs {
     pub(crate) fn wishes(&self) -> Wishes {
         Wishes {
@@ -214,8 +233,11 @@ pub(crate) struct ReportArgs {
     /// A coarse report in about a minute and a half: short runs, the paper's numbers of threads
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Leave out the cache misses that valgrind's cachegrind simulates in a shortened run, which take some ten seconds more
+    #[arg(long)]
+    pub(crate) no_simulation: bool,
     /// Write the page and the Markdown again from a report.json; nothing is run
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["designs", "threads", "seconds", "rounds", "quick"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["designs", "threads", "seconds", "rounds", "quick", "no_simulation"])]
     pub(crate) from: Option<PathBuf>,
 }
 
@@ -242,6 +264,10 @@ pub(crate) struct ServeArgs {
     /// How long a process is still shown after its death, such as 90s, 10m, 2h
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
     pub(crate) keep_dead: Duration,
+    /// Also count what processor and kernel count of each process: cycles, cache misses, faults, switches, as far as this machine and its
+    /// settings allow; what is not counted says why
+    #[arg(long)]
+    pub(crate) perf: bool,
     /// Show the processes of every user; for root
     #[arg(long)]
     pub(crate) all_users: bool,
@@ -374,7 +400,7 @@ impl MeasureArgs {
 }
 
 /// A span of time: a number and `s` (which may be left out), `m` or `h`.
-fn span(text: &str) -> Result<Duration, String> {
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "s" => 1,

@@ -12,6 +12,8 @@ mod folder;
 mod interrupt;
 mod measure;
 mod output;
+mod record;
+mod replay;
 mod report;
 mod run;
 mod serve;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         Some(Command::Compare(compare)) => compare::compare(&compare),
         Some(Command::Run(run)) => run::run(&run),
         Some(Command::Serve(serve)) => serve::serve(&serve),
+        Some(Command::Record(record)) => record::record(&record),
+        Some(Command::Replay(replay)) => replay::replay(&replay),
         Some(Command::Measure(measure)) => measure::measure(&measure),
         Some(Command::Synthesize(synthesize)) => synthesize::synthesize(&synthesize),
         Some(Command::MeasureMalloc(measure)) => compare::measure(&measure),

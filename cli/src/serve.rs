@@ -48,6 +48,20 @@ pub(crate) async fn bind(args: &ServeArgs) -> Result<Sidecar, Failure> {
         exposure: args.exposure.exposure()?,
         ..Config::of(Directory::from_env())
     };
+    let mut sidecar = listen(config).await?;
+    if args.perf {
+        for problem in sidecar.count_events() {
+            output::tell(&format!("stormglass: not counted: {problem}"));
+        }
+    }
+    Ok(sidecar)
+}
+
+/// A sidecar that listens.
+///
+/// # Errors
+/// If it cannot, or must not.
+pub(crate) async fn listen(config: Config) -> Result<Sidecar, Failure> {
     Sidecar::bind(config).await.map_err(|error| match error {
         ServeError::Exposed { .. } | ServeError::NotRoot | ServeError::Secret { .. } => {
             Failure::impossible(error)

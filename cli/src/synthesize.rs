@@ -77,7 +77,7 @@ fn rename(args: &SynthesizeArgs, number: usize) -> Result<(), Failure> {
 }
 
 fn identity(number: usize) -> Identity<'static> {
-    Identity { strategy: STRATEGIES[number % STRATEGIES.len()], workload: "synthetic", injected: "" }
+    Identity { strategy: STRATEGIES[number % STRATEGIES.len()], workload: "synthetic", ..Identity::default() }
 }
 
 /// The segment of a process that has ended: a small one, so that ten thousand of them fit.

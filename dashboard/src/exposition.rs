@@ -1,7 +1,7 @@
 //! `/metrics`: reads the segments when it is asked, and answers in the words that the client takes.
 //!
 //! ```text
-//! snapshots -> groups (series.rs) -> parts: verdicts.rs, processes.rs, sidecar.rs -> families, within the budget -> text, OpenMetrics, protobuf
+//! snapshots -> groups (series.rs) -> parts: verdicts.rs, processes.rs, hardware.rs, sidecar.rs -> families, within the budget -> text, OpenMetrics, protobuf
 //! ```
 //!
 //! What else is to be exposed is one more part, in a file of its own.
@@ -13,6 +13,7 @@ mod budget;
 mod families;
 mod format;
 mod gzip;
+mod hardware;
 mod openmetrics;
 mod processes;
 mod series;
@@ -28,6 +29,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, ProtobufEncoder, TextEncoder};
 use stormglass_telemetry::Snapshot;
 
+use crate::perf::SharedPerf;
 use crate::retired::Group;
 use crate::source::SharedSource;
 use crate::verdicts::Verdicts;
@@ -71,10 +73,12 @@ struct Moment<'a> {
     errors: u64,
     own: &'a OwnCounts,
     verdicts: &'a Verdicts,
+    perf: &'a SharedPerf,
 }
 
 /// What is exposed, in the order in which the budget is given out; the last is about the scrape itself.
-const PARTS: [fn(&Moment<'_>, &mut Families); 3] = [verdicts::add, processes::add, sidecar::add];
+const PARTS: [fn(&Moment<'_>, &mut Families); 4] =
+    [verdicts::add, processes::add, hardware::add, sidecar::add];
 
 /// Answers scrapes.
 #[derive(Clone)]
@@ -134,9 +138,11 @@ impl Exposition {
             let groups = series::by_group(&snapshots, source.retired(), options.grouping);
             (snapshots, groups, source.errors())
         };
+        source.perf.follow(&snapshots);
         // A panic while it was held cannot leave it in a bad state: it only ever learns.
         let groups = order.lock().unwrap_or_else(PoisonError::into_inner).sort(groups);
-        let moment = Moment { snapshots: &snapshots, groups: &groups, errors, own, verdicts };
+        let moment =
+            Moment { snapshots: &snapshots, groups: &groups, errors, own, verdicts, perf: &source.perf };
         let mut families = Families::within(Budget::of(options.max_series));
         for part in PARTS {
             part(&moment, &mut families);

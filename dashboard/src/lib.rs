@@ -5,6 +5,7 @@
 //! killed is shown like any other.
 
 mod assets;
+mod baselines;
 mod connection;
 mod discovery;
 mod error;
@@ -15,8 +16,13 @@ mod frame;
 mod general;
 mod grid;
 mod history;
+mod inside;
 mod observer;
+mod past;
+mod perf;
 mod recent;
+pub mod recording;
+mod replay;
 mod results;
 mod retired;
 mod round;
@@ -29,11 +35,14 @@ mod source;
 mod stream;
 #[cfg(test)]
 mod synthetic;
+mod tape;
 mod verdicts;
 
 pub use error::ServeError;
 pub use exposition::Grouping;
 pub use exposure::{Exposure, Token};
+pub use replay::Player;
 pub use results::Results;
 pub use sidecar::{Config, Sidecar};
+pub use tape::Tape;
 pub use verdicts::{Told, Verdicts};

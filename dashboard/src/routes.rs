@@ -15,6 +15,8 @@ use serde::Serialize;
 use crate::assets::ASSETS;
 use crate::exposition::{Exposition, Format, takes_gzip};
 use crate::observer::Observer;
+use crate::past;
+use crate::past::routes::Archive;
 use crate::recent::Recent;
 use crate::security::{Rules, guard};
 use crate::stream::{Frames, SharedObserver, with};
@@ -25,13 +27,19 @@ pub(crate) struct Shared {
     pub(crate) observer: SharedObserver,
     pub(crate) frames: Frames,
     pub(crate) exposition: Exposition,
+    pub(crate) archive: Archive,
     scrapes: Arc<Recent<(Format, bool)>>,
     snapshots: Arc<Recent<()>>,
 }
 
 impl Shared {
-    pub(crate) fn new(observer: SharedObserver, frames: Frames, exposition: Exposition) -> Shared {
-        Shared { observer, frames, exposition, scrapes: Arc::default(), snapshots: Arc::default() }
+    pub(crate) fn new(
+        observer: SharedObserver,
+        frames: Frames,
+        exposition: Exposition,
+        archive: Archive,
+    ) -> Shared {
+        Shared { observer, frames, exposition, archive, scrapes: Arc::default(), snapshots: Arc::default() }
     }
 }
 
@@ -41,13 +49,13 @@ pub(crate) fn router(shared: Shared, rules: Rules) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/api/snapshot", get(snapshot))
-        .route("/api/history", get(history))
         .route("/api/stream", get(async |State(shared): State<Shared>| shared.frames.open()));
     for asset in ASSETS {
         router = router
             .route(asset.path, get(async || ([(header::CONTENT_TYPE, asset.content_type)], asset.text)));
     }
     router
+        .merge(past::routes::router())
         .fallback(async || {
             (StatusCode::NOT_FOUND, "There is nothing here: the page is at /, the metrics are at /metrics.\n")
         })
@@ -85,11 +93,7 @@ async fn snapshot(State(shared): State<Shared>) -> Response {
     answer(made)
 }
 
-async fn history(State(shared): State<Shared>) -> Response {
-    with(&shared.observer, |observer| json(&observer.history))
-}
-
-fn json(value: &impl Serialize) -> Response {
+pub(crate) fn json(value: &impl Serialize) -> Response {
     answer(serde_json::to_vec(value).map(Bytes::from))
 }
 
@@ -100,7 +104,7 @@ fn answer(json: Result<Bytes, serde_json::Error>) -> Response {
     }
 }
 
-fn failure(what: &str, error: &dyn std::error::Error) -> Response {
+pub(crate) fn failure(what: &str, error: &dyn std::error::Error) -> Response {
     tracing::error!(%error, "{what}; this is a defect, please report it");
     (StatusCode::INTERNAL_SERVER_ERROR, format!("{what}: {error}\n")).into_response()
 }
@@ -135,8 +139,9 @@ mod tests {
         let observer = Arc::new(Mutex::new(Observer::new(source, results, Verdicts::default())));
         // The sampler is dropped: there is no stream in these tests.
         let (_, frames) = stream::channel(Arc::clone(&observer));
+        let archive = Archive::Live(Arc::clone(&observer));
         let hosts = Hosts::new("127.0.0.1:7070".parse().expect("an address"), &["glass.example".to_owned()]);
-        router(Shared::new(observer, frames, exposition), Rules { hosts, token })
+        router(Shared::new(observer, frames, exposition, archive), Rules { hosts, token })
     }
 
     async fn ask(method: &str, path: &str, host: Option<&str>) -> (StatusCode, header::HeaderMap, String) {

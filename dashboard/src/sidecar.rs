@@ -18,12 +18,17 @@ use crate::everyone::Everyone;
 use crate::exposition::{Exposition, Grouping, Options};
 use crate::exposure::{self, Exposure};
 use crate::observer::Observer;
+use crate::past::routes::{Archive, Playing};
+use crate::perf::SharedPerf;
+use crate::recording::RecordingError;
+use crate::replay::Last;
 use crate::results::Results;
 use crate::routes::{Shared, router};
 use crate::security::{Hosts, Rules};
 use crate::server::{self, Limits};
 use crate::source::SharedSource;
 use crate::stream;
+use crate::tape::Tape;
 use crate::verdicts::Verdicts;
 
 /// Series of a scrape at most, unless the user says otherwise.
@@ -75,6 +80,8 @@ pub struct Sidecar {
     source: SharedSource,
     options: Options,
     results: Results,
+    /// What is shown in place of processes.
+    tape: Option<(Arc<Tape>, Playing)>,
     verdicts: Verdicts,
 }
 
@@ -116,8 +123,28 @@ impl Sidecar {
             source,
             options: Options { grouping: config.grouping, max_series: config.max_series },
             results: Results::default(),
+            tape: None,
             verdicts: Verdicts::default(),
         })
+    }
+
+    /// Also counts what the processor and the kernel count of each process, as far as this machine and its settings allow. Raises
+    /// this process's limit of open files as far as it may. Returns, in sentences, what cannot be counted.
+    pub fn count_events(&mut self) -> Vec<String> {
+        let (perf, problems) = SharedPerf::here();
+        self.source.perf = perf;
+        problems
+    }
+
+    /// Shows a recording in place of processes: the page opens at its beginning and plays it, so many times as fast as it went.
+    /// The stream and `/metrics` say what its last moment says.
+    ///
+    /// # Errors
+    /// If that last moment cannot be read.
+    pub fn replay(mut self, tape: Arc<Tape>, name: String, speed: f64) -> Result<Sidecar, RecordingError> {
+        self.source = SharedSource::new(Last::of(&tape)?);
+        self.tape = Some((tape, Playing { name, speed }));
+        Ok(self)
     }
 
     /// Where it listens, with the port that was found.
@@ -151,7 +178,11 @@ impl Sidecar {
         let observer = Observer::new(self.source, self.results, self.verdicts);
         let observer = Arc::new(Mutex::new(observer.beside(Arc::clone(exposition.own()))));
         let (sampler, frames) = stream::channel(Arc::clone(&observer));
-        let router = router(Shared::new(observer, frames, exposition), self.rules);
+        let archive = match self.tape {
+            Some((tape, playing)) => Archive::Tape(tape, playing),
+            None => Archive::Live(Arc::clone(&observer)),
+        };
+        let router = router(Shared::new(observer, frames, exposition, archive), self.rules);
 
         let (close, closed) = watch::channel(());
         let end = |mut closed: watch::Receiver<()>| async move {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::schema::{Kind, Label, Metric, Op, Shape};
+use crate::schema::{Inside, Kind, Label, Metric, Op, Shape};
 
 /// Metrics that a schema has at most.
 pub(crate) const MAX_FAMILIES: usize = 1024;
@@ -112,6 +112,16 @@ impl Schema {
             })
             .collect();
         Schema::new(labels, families)
+    }
+
+    /// Which hardware counters the writer's slow paths are sampled by.
+    pub fn inside(&self) -> Inside {
+        let has = |metric| self.family(metric).is_some();
+        Inside {
+            cycles: has(Metric::SlowPathCycles),
+            instructions: has(Metric::SlowPathInstructions),
+            cache_misses: has(Metric::SlowPathCacheMisses),
+        }
     }
 
     /// The family of a metric that this build knows, if the writer has it.
@@ -340,6 +350,10 @@ impl Counts {
     fn visit(&self, family: &Family, select: Select, mut f: impl FnMut(&[u64])) {
         let wanted: Vec<Option<usize>> =
             family.labels.iter().map(|&l| select.of(&self.schema.labels[l].name)).collect();
+        if wanted.iter().all(Option::is_none) {
+            let values = &self.values[family.start..family.start + self.schema.span(family)];
+            return values.chunks_exact(family.width).for_each(f);
+        }
         self.each(family, |at, values| {
             if wanted.iter().zip(at).all(|(want, index)| want.is_none_or(|w| w == *index)) {
                 f(values);

@@ -20,6 +20,7 @@ mod measures;
 mod memory;
 mod metrics_md;
 mod parse;
+pub mod perf;
 mod protocol;
 mod quiet;
 mod reader;
@@ -43,7 +44,8 @@ pub use measures::Measures;
 pub use metrics_md::metrics_markdown;
 pub use reader::Segment;
 pub use schema::{
-    ClassCounters, Descriptor, Kind, Label, Metric, Op, Scope, Shape, ShardCounters, TotalCounters, Unit,
+    ClassCounters, Descriptor, Inside, Kind, Label, Metric, Op, Scope, Shape, ShardCounters, TotalCounters,
+    Unit,
 };
 pub use slot::SlotCounters;
 pub use snapshot::{Delta, Held, Liveness, Process, Snapshot};

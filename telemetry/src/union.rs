@@ -111,7 +111,8 @@ mod tests {
     use crate::schema::{Label, Metric, Shape};
 
     fn of(class_bytes: &[u32], shards: usize, value: u64) -> Counts {
-        let schema = Schema::of(Shape { class_bytes, shards, totals: shards == 1 });
+        let schema =
+            Schema::of(Shape { class_bytes, shards, totals: shards == 1, inside: crate::Inside::NONE });
         let mut counts = Counts::zero(Arc::new(schema));
         counts.values.fill(value);
         counts

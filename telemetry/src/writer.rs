@@ -24,7 +24,7 @@ use crate::layout::{
     Chunk, DescriptorRecord, Header, LabelRecord, MAGIC, MAX_CHUNKS, SLOTS_OFFSET, chunks_offset,
     descriptor_record, field, label_record,
 };
-use crate::schema::{CLASSES, Label, SHARDS, Shape};
+use crate::schema::{CLASSES, Inside, Label, SHARDS, Shape};
 use crate::slot::SlotCounters;
 use crate::{clock, liveness, protocol};
 
@@ -40,6 +40,8 @@ pub struct Identity<'a> {
     pub workload: &'a str,
     /// What delay is injected, else empty; cut after [`INJECTED_BYTES`](crate::INJECTED_BYTES).
     pub injected: &'a str,
+    /// Which hardware counters its threads sample their slow paths by.
+    pub inside: Inside,
 }
 
 /// A process's counters, by `C` classes and `S` shards of each: the mid pool's, unless said otherwise.
@@ -112,7 +114,7 @@ impl Writer {
     /// # Errors
     /// If the directory is not this user's alone, or the file system has no room.
     pub fn create(directory: &Directory, identity: &Identity<'_>) -> Result<Writer, WriteError> {
-        Writer::shaped(directory, identity, Shape::MID)
+        Writer::shaped(directory, identity, Shape { inside: identity.inside, ..Shape::MID })
     }
 }
 
@@ -126,7 +128,11 @@ impl<const C: usize, const S: usize> Writer<C, S> {
         identity: &Identity<'_>,
         class_bytes: &[u32; C],
     ) -> Result<Writer<C, S>, WriteError> {
-        Writer::shaped(directory, identity, Shape { class_bytes, shards: S, totals: true })
+        Writer::shaped(
+            directory,
+            identity,
+            Shape { class_bytes, shards: S, totals: true, inside: identity.inside },
+        )
     }
 
     /// `shape` has `C` classes and `S` shards.
