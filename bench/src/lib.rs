@@ -10,6 +10,7 @@ pub mod analysis;
 mod child;
 pub mod compare;
 mod ledger;
+pub mod library;
 mod machine;
 mod measure;
 mod measurement;

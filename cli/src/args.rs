@@ -13,15 +13,20 @@ use clap::{Args as Group, Parser, Subcommand};
 use stormglass_allocator::{Injection, StrategyId, UnknownStrategy};
 use stormglass_bench::analysis::ReportWishes;
 use stormglass_bench::workload::{self, Workload};
-use stormglass_bench::{Request, Shape, Wishes};
+use stormglass_bench::{Request, Wishes};
 use stormglass_dashboard::{Exposure, Grouping, Token};
 
+use crate::check::{self, CheckArgs};
 use crate::compare::{CompareArgs, MeasureMallocArgs};
+use crate::doctor::{self, DoctorArgs};
 use crate::failure::Failure;
 use crate::record::RecordArgs;
 use crate::replay::ReplayArgs;
+use crate::shape::{ShapeArgs, SizeArgs};
+use crate::shell::{self, CompletionsArgs, ManArgs};
+use crate::top::{self, TopArgs};
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   stormglass                                     watch the three designs fight over one shard
   stormglass --once                              the same, and end when the table is there
@@ -37,6 +42,11 @@ Examples:
   stormglass compare                             the library beside other allocators that are installed
   stormglass compare --workload larson,churn --threads 2 --allocators stormglass,tcmalloc,limit
   stormglass compare --baseline tcmalloc --library mimalloc3=/usr/local/lib/libmimalloc.so.3 -o compare
+  stormglass watch --designs mutex,depot         two of the designs; `watch` may be left out
+  stormglass top                                 what is hot, on a terminal
+  stormglass check 'no verdict' -- bench --workload larson
+                                                 for CI: exit code 1 if a verdict was raised
+  stormglass doctor                              what works on this machine, and how to mend the rest
   stormglass serve --listen 127.0.0.1:9000       only the page and /metrics
   stormglass serve --listen 0.0.0.0:7070 --expose --token-file token --tls-cert cert.pem --tls-key key.pem
                                                  for other machines: who knows the token may read
@@ -52,7 +62,8 @@ Environment:
   STORMGLASS_PERF
                   1: a program under the allocator samples its slow paths by the processor's counters, where there are some
   RUST_LOG        how much is logged to standard error (default: warn); stormglass::verdict=info for what turns on and off
-  NO_COLOR        no colour in tables";
+  NO_COLOR        no colour in tables and in top
+  STORMGLASS_...  most options have a variable of their name, which the help of each command names";
 
 /// The designs and what each does, from the one list that there is.
 fn after_help() -> String {
@@ -111,14 +122,29 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Measure the library that is preloaded beside other allocators
     Compare(CompareArgs),
+    /// Watch processes on a terminal: the grid of classes and shards, time lines, verdicts
+    #[command(after_help = top::EXAMPLES)]
+    Top(TopArgs),
+    /// Hold assertions against what processes count, for CI
+    #[command(after_help = check::EXAMPLES)]
+    Check(CheckArgs),
     /// Serve the page and /metrics for this user's processes
     Serve(ServeArgs),
+    /// Say what works on this machine, and how to mend the rest
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(DoctorArgs),
     /// Run a program under the allocator, with its page beside it and a summary at its end
     Run(RunArgs),
     /// Record what processes do into a file, to be looked at later or elsewhere
     Record(RecordArgs),
     /// Show a recording: the same page as live, with a time to move about in
     Replay(ReplayArgs),
+    /// Print completions for a shell
+    #[command(after_help = shell::COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Write man pages, one a command
+    #[command(after_help = shell::MAN_EXAMPLES)]
+    Man(ManArgs),
     /// One measurement in this process, as a line of JSON
     #[command(hide = true)]
     Measure(MeasureArgs),
@@ -160,22 +186,8 @@ pub(crate) struct BenchArgs {
     /// The paper's lengths: 10 s a run, larson with 1 and 4 threads
     #[arg(long)]
     full: bool,
-    /// larson: smallest size in bytes [default: 2048]
-    #[arg(long, value_name = "BYTES")]
-    min: Option<usize>,
-    /// larson: sizes are below this, in bytes [default: 32768]
-    #[arg(long, value_name = "BYTES")]
-    max: Option<usize>,
-    /// Blocks that each thread holds; of storm, on average [default: storm 1024, larson 1000]
-    #[arg(long, value_name = "N")]
-    chunks: Option<usize>,
-    /// larson: a thread hands over to a new one after this many times its chunks in operations, 0 for never [default:
-    /// 100]
-    #[arg(long, value_name = "ROUNDS")]
-    life: Option<usize>,
-    /// Seed of the random numbers [default: 42]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    #[command(flatten)]
+    size: SizeArgs,
     /// Delay every CAS and every lock of these shards, to show what more cores would do: class=8192,shard=3,delay=500ns;
     /// `*` or nothing is all classes or shards; marked in every view
     #[arg(long, value_name = "WHERE")]
@@ -202,11 +214,11 @@ impl BenchArgs {
             threads: self.threads,
             seconds: self.seconds,
             rounds: self.rounds,
-            min: self.min,
-            max: self.max,
-            chunks: self.chunks,
-            life: self.life,
-            seed: self.seed,
+            min: self.size.min,
+            max: self.size.max,
+            chunks: self.size.chunks,
+            life: self.size.life,
+            seed: self.size.seed,
             full: self.full,
             inject: self.inject,
         }
@@ -362,20 +374,8 @@ pub(crate) struct MeasureArgs {
     workload: &'static dyn Workload,
     #[arg(long)]
     design: StrategyId,
-    #[arg(long)]
-    threads: usize,
-    #[arg(long)]
-    seconds: f64,
-    #[arg(long)]
-    min: usize,
-    #[arg(long)]
-    max: usize,
-    #[arg(long)]
-    chunks: usize,
-    #[arg(long)]
-    life: usize,
-    #[arg(long)]
-    seed: u64,
+    #[command(flatten)]
+    shape: ShapeArgs,
     #[arg(long)]
     inject: Option<Injection>,
 }
@@ -385,15 +385,7 @@ impl MeasureArgs {
         Request {
             workload: self.workload,
             design: self.design,
-            shape: Shape {
-                threads: self.threads,
-                seconds: self.seconds,
-                min: self.min,
-                max: self.max,
-                chunks: self.chunks,
-                rounds: self.life,
-                seed: self.seed,
-            },
+            shape: self.shape.shape(),
             inject: self.inject,
         }
     }
@@ -418,6 +410,7 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use stormglass_bench::Shape;
 
     use super::*;
 

@@ -10,6 +10,7 @@ mod counts;
 pub mod diagnosis;
 mod directory;
 mod error;
+mod figures;
 mod fork;
 mod histogram;
 mod layout;
@@ -36,6 +37,7 @@ pub use cell::Cell;
 pub use counts::{Counts, Family, HistogramCounts, LabelValues, Schema, Select};
 pub use directory::{Directory, Reaper, Stamp};
 pub use error::{ClaimError, Problem, ReadError, WriteError};
+pub use figures::{Dimension, Figure};
 pub use histogram::{
     DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,
 };

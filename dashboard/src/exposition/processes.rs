@@ -1,6 +1,6 @@
 //! What the processes of each group are and have counted.
 
-use stormglass_telemetry::Metric;
+use stormglass_telemetry::{Held, Metric};
 
 use super::Moment;
 use super::families::{self, Families};
@@ -15,7 +15,7 @@ pub(super) fn add(moment: &Moment<'_>, families: &mut Families) {
         families.value(Metric::ThreadsStarted, &labels, series.threads_started as f64);
         families.value(Metric::ThreadsDropped, &labels, series.threads_dropped as f64);
         families.value(Metric::SegmentBytes, &labels, series.segment_bytes as f64);
-        for ((metric, _), bytes) in series::HELD.iter().zip(series.held) {
+        for ((metric, _), bytes) in Held::BYTES.iter().zip(series.held) {
             if let Some(bytes) = bytes {
                 families.value(*metric, &labels, bytes as f64);
             }

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::proto::LabelPair;
-use stormglass_telemetry::{Counts, Held, Liveness, Metric, Process, Snapshot};
+use stormglass_telemetry::{Counts, Held, Liveness, Process, Snapshot};
 
 use super::INJECTED_LABEL;
 use super::families::label;
@@ -37,27 +37,14 @@ impl Grouping {
     }
 }
 
-/// Bytes of something; `None` where the writer does not count what that takes.
-type Bytes = fn(&Held) -> Option<u64>;
-
-/// What a process holds, in bytes, by the metric that says so.
-pub(super) const HELD: [(Metric, Bytes); 6] = [
-    (Metric::LiveBytes, |held| held.live_bytes),
-    (Metric::CachedBytes, |held| held.cached_bytes),
-    (Metric::MappedBytes, |held| held.mapped_bytes),
-    (Metric::PurgedBytes, |held| held.purged_bytes),
-    (Metric::LargeLiveBytes, |held| held.large_live_bytes),
-    (Metric::ResidentBytes, |held| held.resident_bytes),
-];
-
 /// The processes of one group, added up.
 pub(super) struct Series {
     /// Whether one of them lives.
     pub(super) live: bool,
     /// Threads of the living.
     pub(super) threads: u64,
-    /// For each of [`HELD`], the bytes of the living; `None` where none of the writers counts what that takes.
-    pub(super) held: [Option<u64>; HELD.len()],
+    /// For each of [`Held::BYTES`], the bytes of the living; `None` where none of the writers counts what that takes.
+    pub(super) held: [Option<u64>; Held::BYTES.len()],
     /// Bytes of the segments, also of the dead while they are kept.
     pub(super) segment_bytes: u64,
     /// Threads that ever owned a slot.
@@ -76,7 +63,7 @@ impl Series {
         Series {
             live: snapshot.liveness == Liveness::Live,
             threads: u64::from(held.threads),
-            held: HELD.map(|(_, bytes)| bytes(&held)),
+            held: Held::BYTES.map(|(_, bytes)| bytes(&held)),
             segment_bytes: snapshot.segment_bytes,
             threads_started: snapshot.threads_started,
             threads_dropped: snapshot.threads_dropped,

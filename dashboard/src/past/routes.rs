@@ -226,12 +226,12 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::exposition::Exposition;
+    use crate::exposition::{Exposition, Grouping, Options};
     use crate::frame::Now;
     use crate::observer::Observer;
     use crate::past::Past;
     use crate::results::Results;
-    use crate::security::Hosts;
+    use crate::security::{Hosts, Rules};
     use crate::source::SharedSource;
     use crate::stream;
     use crate::synthetic::{self, Fixed, SECOND};
@@ -258,7 +258,8 @@ mod tests {
     fn app(recorded: bool) -> axum::Router {
         let source = SharedSource::new(Fixed::new(vec![moment(30).1]));
         let verdicts = Verdicts::default();
-        let exposition = Exposition::new(source.clone(), verdicts.clone()).expect("the table registers");
+        let options = Options { grouping: Grouping::Kind, max_series: 1000 };
+        let exposition = Exposition::new(source.clone(), verdicts.clone(), options);
         let mut observer = Observer::new(source, Results::default(), verdicts);
         observer.past = past();
         let observer = Arc::new(Mutex::new(observer));
@@ -270,7 +271,8 @@ mod tests {
             Archive::Live(Arc::clone(&observer))
         };
         let hosts = Hosts::new("127.0.0.1:7070".parse().expect("an address"), &[]);
-        crate::routes::router(Shared { observer, frames, exposition, archive }, hosts)
+        let rules = Rules { hosts, token: None };
+        crate::routes::router(Shared::new(observer, frames, exposition, archive), rules)
     }
 
     async fn ask(recorded: bool, path: &str) -> (StatusCode, Vec<u8>) {
