@@ -59,7 +59,11 @@ impl Large {
         }
         match resized {
             Ok(()) => Some(block),
-            Err(Refusal::Space) if pages * PAGE >= self.bounds.leave && align <= PAGE => {
+            Err(Refusal::Space)
+                if pages * PAGE >= self.bounds.leave
+                    && align <= PAGE
+                    && !self.locked(account, |shared| shared.spans.has_warm(reservation, pages)) =>
+            {
                 // SAFETY: the caller's block.
                 unsafe { self.leave(reservation, start, pages * PAGE, account) }
             }

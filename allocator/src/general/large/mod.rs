@@ -54,6 +54,7 @@ mod growing;
 pub(super) mod lock;
 mod mapping;
 mod once;
+mod place;
 mod record;
 mod registry;
 mod reservation;
