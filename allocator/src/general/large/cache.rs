@@ -44,7 +44,7 @@ impl Large {
 
     /// How many pages may stay idle, if more are.
     pub(super) fn excess(&self, spans: &Spans) -> Option<usize> {
-        let bound = allowed(spans).min(spans.live).max(self.bounds.cache / PAGE);
+        let bound = allowed(spans).max(self.bounds.cache / PAGE);
         // Some fewer than may, so that not every free that follows has to sweep.
         (spans.cached > bound).then_some(bound - bound / 8)
     }
@@ -56,28 +56,22 @@ impl Large {
         }
     }
 
-    /// Goes once through the reservation, or until no more than `keep` pages are idle; the bytes that went back.
+    /// Goes once down the reservation, or until no more than `keep` pages are idle; the bytes that went back.
     ///
     /// The lock is taken for each step anew, so that nobody waits for more than one.
     #[cold]
     pub(super) fn sweep(&self, sweep: Sweep, keep: usize, account: Account<'_>) -> u64 {
         let Some(reservation) = self.reservation() else { return 0 };
-        let mut at = self.locked(account, |shared| shared.cursor);
-        let (mut left, mut pages) = (reservation.frontier(), 0);
-        while left > 0 {
-            if at >= reservation.frontier() {
-                at = 0;
-            }
+        let (mut above, mut pages) = (reservation.frontier(), 0);
+        while above > 0 {
             let step = self.locked(account, |shared| {
-                let wanted = shared.spans.cached > keep;
-                wanted.then(|| shared.spans.sweep(reservation, at..at + left, sweep, account))
+                let excess = shared.spans.cached.saturating_sub(keep);
+                (excess > 0).then(|| shared.spans.sweep(reservation, 0..above, sweep, excess, account))
             });
             let Some(step) = step else { break };
-            at += step.passed;
-            left = left.saturating_sub(step.passed);
+            above -= step.passed;
             pages += step.pages;
         }
-        self.locked(account, |shared| shared.cursor = at);
         (pages * PAGE) as u64
     }
 }
@@ -89,5 +83,5 @@ fn budget(spans: &Spans) -> usize {
 
 /// Pages that may lie idle within the budget.
 fn allowed(spans: &Spans) -> usize {
-    budget(spans).saturating_sub(spans.live)
+    budget(spans).saturating_sub(spans.live).min(spans.live)
 }

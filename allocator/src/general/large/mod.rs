@@ -133,8 +133,6 @@ struct Shared {
     direct: usize,
     /// When a sweep made idle granules old.
     swept: u64,
-    /// Where the next sweep starts, so that each part of the reservation gets its turn.
-    cursor: usize,
 }
 
 impl Shared {
@@ -167,8 +165,7 @@ pub(crate) struct Large {
 impl Large {
     /// Reserves nothing before the first block.
     pub(crate) const fn new(bounds: Bounds, limit: &'static Limit) -> Large {
-        let shared =
-            Shared { spans: Spans::new(), registry: Registry::new(), direct: 0, swept: 0, cursor: 0 };
+        let shared = Shared { spans: Spans::new(), registry: Registry::new(), direct: 0, swept: 0 };
         Large {
             bounds,
             limit,

@@ -263,37 +263,40 @@ impl Spans {
         len
     }
 
-    /// One step of a sweep over `granules`: the next run of idle ones goes back to the kernel.
+    /// One step of a sweep over `granules`, from their end down, where blocks are placed last: of the next run of idle ones up to
+    /// `at_most` pages, or a granule, go back to the kernel.
     pub(super) fn sweep(
         &mut self,
         reservation: &Reservation,
         granules: Range<usize>,
         sweep: Sweep,
+        at_most: usize,
         account: Account<'_>,
     ) -> Step {
-        let from = granules.start;
-        let end = reservation.frontier().min(granules.end).min(from + SWEEP_LOOK);
+        let from = granules.end;
+        let end = granules.start.max(from.saturating_sub(SWEEP_LOOK));
         let back = |age| age == Age::Old || (age == Age::New && sweep == Sweep::All);
         let mut at = from;
-        while at < end && !back(reservation.memory(at).age()) {
-            let memory = reservation.memory(at);
+        while at > end && !back(reservation.memory(at - 1).age()) {
+            let memory = reservation.memory(at - 1);
             if memory.age() == Age::New {
                 memory.set(memory.touched(), Age::Old);
             }
-            at += 1;
+            at -= 1;
         }
-        let start = at;
-        while at < end && at - start < SWEEP_BACK && back(reservation.memory(at).age()) {
-            at += 1;
+        let (above, mut pages) = (at, 0);
+        while at > end && above - at < SWEEP_BACK && pages < at_most && back(reservation.memory(at - 1).age())
+        {
+            at -= 1;
+            pages += reservation.memory(at).touched();
         }
-        let pages = touched(reservation, start, at - start);
         // SAFETY: a granule that has an age is of a free span, and the caller holds the lock.
-        if pages == 0 || !unsafe { reservation.discard(start, at - start) } {
-            return Step { passed: at - from, pages: 0 };
+        if pages == 0 || !unsafe { reservation.discard(at, above - at) } {
+            return Step { passed: from - at, pages: 0 };
         }
         self.cached -= pages;
-        self.given_back(reservation, start, at - start, account);
-        Step { passed: at - from, pages }
+        self.given_back(reservation, at, above - at, account);
+        Step { passed: from - at, pages }
     }
 
     /// The bins, for tests that look at free spans.
