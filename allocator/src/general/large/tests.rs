@@ -1,5 +1,7 @@
 //! Large blocks against a model, and what must hold of spans, cache, limit and misuse.
 
+mod warmth;
+
 use std::collections::BTreeMap;
 use std::thread;
 
