@@ -1,13 +1,13 @@
 //! How long the memory of free spans is kept, and how much of it.
 //!
-//! Invariant: after each call that frees, idle memory is within its bound, as far as the kernel takes memory back: below
-//! [`Bounds::cache`](super::Bounds), or no more than is live, and with that within the budget. No thread of ours sees to the
-//! delay: whoever calls [`Large::purge`] does.
+//! Invariant: after each call that frees, idle memory is within [`Bounds::cache`](super::Bounds) or what is [allowed], whichever is
+//! more, as far as the kernel takes memory back. No thread of ours sees to the delay: whoever calls [`Large::purge`] does.
 //!
-//! ## Why a budget
-//! Free spans are rarely where the next block fits, so a process whose blocks come and go needs more memory than is live, or it
-//! faults the same pages in again and again: with nothing idle at a peak, 15 faults for an allocation of `stormglass compare --workload
-//! large`, with a quarter 1.
+//! ## What is allowed
+//! A free span is rarely as long as the next block, so a process whose blocks come and go needs more memory than is live at any moment, or it
+//! faults the same pages in again and again. When all that was idle went back at each new peak, the kernel had to bring 20% of the
+//! bytes that were given out; with a quarter above the peak of what was live it brings 1% (`blocks_that_come_and_go_find_their_memory_again`).
+//! Not more than is live stays, because what a process needed of large blocks once says little when it has few.
 
 use super::account::Account;
 use super::granule::PAGE;
@@ -34,7 +34,7 @@ impl Large {
         }
     }
 
-    /// Gives up to `bytes` of idle memory back, whatever its age, as far as more is mapped than the budget; how many went.
+    /// Gives up to `bytes` of idle memory back, whatever its age, but nothing of what is allowed; how many went.
     pub(crate) fn give_up(&self, bytes: usize, counters: &Totals) -> u64 {
         let account = self.account(counters);
         let (cached, allowed) = self.locked(account, |shared| (shared.spans.cached, allowed(&shared.spans)));
@@ -76,12 +76,8 @@ impl Large {
     }
 }
 
-/// Pages that spans may have memory behind: as many as were ever live, and a quarter.
-fn budget(spans: &Spans) -> usize {
-    spans.most_live + spans.most_live / 4
-}
-
-/// Pages that may lie idle within the budget.
+/// Pages that may lie idle: with those behind live blocks as many as were ever live, and a quarter; and no more than are live.
 fn allowed(spans: &Spans) -> usize {
-    budget(spans).saturating_sub(spans.live).min(spans.live)
+    let (budget, used) = (spans.most_live + spans.most_live / 4, spans.mapped - spans.cached);
+    budget.saturating_sub(used).min(spans.live)
 }

@@ -82,6 +82,7 @@ impl Spans {
         Ok(start)
     }
 
+    /// Notes how many pages are live.
     fn lives(&mut self, pages: usize) {
         self.live = pages;
         self.most_live = self.most_live.max(pages);

@@ -101,7 +101,7 @@ fn blocks_that_come_and_go_find_their_memory_again() {
     };
     let (mut blocks, mut most_live, mut most_mapped): (Vec<NonNull<u8>>, _, _) = (Vec::new(), 0, 0);
     for _ in 0..ROUNDS {
-        let low = 33 * KIB << next(7);
+        let low = (33 * KIB) << next(7);
         let size = low + next(low as u64) as usize;
         let mut len = if next(2) == 0 { size } else { (size / 8).max(33 * KIB) };
         let mut block = large.allocate(len, 16, false, &counters).expect("memory");
@@ -124,12 +124,6 @@ fn blocks_that_come_and_go_find_their_memory_again() {
     large.check();
     let brought = counters.large_mapped_bytes.get() + counters.large_retaken_bytes.get();
     let given_out = counters.large_allocated_bytes.get();
-    println!(
-        "{brought} brought, {given_out} given out, {most_live} live, {most_mapped} mapped, {} purged, {} grown in place, {} moved",
-        counters.large_purged_bytes.get(),
-        counters.large_grown_in_place.get(),
-        counters.large_moved.get()
-    );
     assert!(brought * 50 < given_out, "{brought} bytes brought by the kernel for {given_out} given out");
     assert!(most_mapped <= most_live * 7 / 5, "{most_mapped} bytes mapped, {most_live} live");
     for block in blocks {
