@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 
 /// Runs a design in a pool and a segment of its own.
 fn run(design: StrategyId, workload: &str, threads: usize, thought: Option<Duration>, span: Duration) {
-    let identity = Identity { strategy: design.name(), workload, injected: "" };
+    let identity = Identity { strategy: design.name(), workload, injected: "", ..Identity::default() };
     let writer = Writer::create(&Directory::from_env(), &identity).expect("a segment");
     let config = PoolConfig { strategy: design, region_bytes: 1 << 30, ..PoolConfig::default() };
     let pool = Pool::new(config, writer).expect("a pool");

@@ -52,6 +52,7 @@ mod sharded;
 mod site;
 mod size_class;
 mod sync;
+mod try_lock;
 mod versioned;
 
 #[cfg(all(test, loom))]

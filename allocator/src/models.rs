@@ -62,7 +62,14 @@ impl<L: FreeList> World<L> {
     fn site<'a>(&'a self, counters: &'a SlotCounters) -> Site<'a> {
         let class = Class::from_index(0).expect("class");
         let at = ShardId { class, shard: 0 };
-        Site { at, links: &self.links, counters: counters.shard(0, 0), clock: self.clock, delay: Delay::NONE }
+        Site {
+            at,
+            links: &self.links,
+            counters: counters.shard(0, 0),
+            clock: self.clock,
+            delay: Delay::NONE,
+            sampler: None,
+        }
     }
 
     fn pop(&self, counters: &SlotCounters) -> Vec<u32> {

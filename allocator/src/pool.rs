@@ -2,9 +2,9 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use stormglass_telemetry::Writer;
 use stormglass_telemetry::clock::Clock;
 use stormglass_telemetry::schema::SHARDS;
+use stormglass_telemetry::{Inside, Writer};
 
 use crate::error::PoolError;
 use crate::free_list::{Strategy, StrategyId};
@@ -24,11 +24,22 @@ pub struct PoolConfig {
     pub region_bytes: usize,
     /// A delay to inject. The pool's segment must tell of it (`Identity::injected`): nothing is injected in secret.
     pub inject: Option<Injection>,
+    /// Which hardware counters the slow paths of its threads are sampled by: those that [`perf::inside`] finds, or none. The pool's
+    /// segment must have been made for them (`Identity::inside`), or nobody sees them.
+    ///
+    /// [`perf::inside`]: stormglass_telemetry::perf::inside
+    pub inside: Inside,
 }
 
 impl Default for PoolConfig {
     fn default() -> PoolConfig {
-        PoolConfig { strategy: StrategyId::Mutex, home: None, region_bytes: 16 << 30, inject: None }
+        PoolConfig {
+            strategy: StrategyId::Mutex,
+            home: None,
+            region_bytes: 16 << 30,
+            inject: None,
+            inside: Inside::NONE,
+        }
     }
 }
 
@@ -38,6 +49,7 @@ pub struct Pool {
     pub(crate) strategy: Strategy,
     pub(crate) clock: Clock,
     pub(crate) inject: Option<Injector>,
+    pub(crate) inside: Inside,
     home: Option<usize>,
     shards: usize,
     heaps: AtomicUsize,
@@ -68,6 +80,7 @@ impl Pool {
             region,
             clock,
             inject: inject.transpose()?,
+            inside: config.inside,
             home: config.home,
             shards: config.strategy.shards(),
             heaps: AtomicUsize::new(0),

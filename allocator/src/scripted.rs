@@ -76,6 +76,7 @@ impl<L: FreeList + 'static> Scene<L> {
             counters: self.threads[thread].shard(AT, AT),
             clock: self.clock,
             delay: Delay::NONE,
+            sampler: None,
         }
     }
 

@@ -138,10 +138,13 @@ impl<L: FreeList> Sharded<L> {
         batch: &mut Batch,
         site_of: &impl Fn(ShardId) -> Site<'a>,
     ) {
+        // Up to here it was home's.
+        site_of(home).lap();
         for shard in self.mask(home).others(home.shard, SHARDS) {
             let site = site_of(ShardId { shard, ..home });
             site.counters.steal_scans.add(1);
             self.take_from(site, patience, batch);
+            site.visit();
             if !batch.is_empty() {
                 site.counters.stolen_blocks.add(batch.len() as u64);
                 return;

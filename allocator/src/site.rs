@@ -4,6 +4,7 @@ use stormglass_telemetry::ShardCounters;
 #[cfg(not(loom))]
 use stormglass_telemetry::SlotCounters;
 use stormglass_telemetry::clock::Clock;
+use stormglass_telemetry::perf::Sampler;
 
 use crate::injection::Delay;
 #[cfg(not(loom))]
@@ -29,6 +30,26 @@ pub(crate) struct Site<'a> {
     pub(crate) clock: Clock,
     /// What a user wants to be lost at the seam (seam.rs); nothing, unless asked for.
     pub(crate) delay: Delay,
+    /// The calling thread's hardware counters, if it has some.
+    #[cfg_attr(loom, allow(dead_code, reason = "the models count nothing"))]
+    pub(crate) sampler: Option<&'a Sampler>,
+}
+
+#[cfg(not(loom))]
+impl Site<'_> {
+    /// What the slow path in progress has done so far, since the last lap, it did here.
+    pub(crate) fn lap(self) {
+        if let Some(sampler) = self.sampler {
+            sampler.lap(self.counters);
+        }
+    }
+
+    /// As [`Site::lap`], where the slow path is that of another shard.
+    pub(crate) fn visit(self) {
+        if let Some(sampler) = self.sampler {
+            sampler.visit(self.counters);
+        }
+    }
 }
 
 /// What every operation needs, whatever it works on: where it is counted, and what it is to lose at its seam.
@@ -53,6 +74,7 @@ pub(crate) struct Sites<'a> {
     pub(crate) slot: &'a SlotCounters,
     pub(crate) clock: Clock,
     pub(crate) inject: Option<&'a Injector>,
+    pub(crate) sampler: &'a Sampler,
 }
 
 #[cfg(not(loom))]
@@ -61,6 +83,6 @@ impl<'a> Sites<'a> {
     pub(crate) fn at(self, at: ShardId) -> Site<'a> {
         let counters = self.slot.shard(at.class.index(), at.shard);
         let delay = self.inject.map_or(Delay::NONE, |injector| injector.delay(at.class, at.shard));
-        Site { at, links: self.links, counters, clock: self.clock, delay }
+        Site { at, links: self.links, counters, clock: self.clock, delay, sampler: Some(self.sampler) }
     }
 }

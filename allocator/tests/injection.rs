@@ -14,7 +14,7 @@ fn injection(text: &str) -> Injection {
 fn writer(injected: &str) -> (tempfile::TempDir, Writer) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let directory = Directory::at(dir.path().join("segments"));
-    let identity = Identity { strategy: "mutex", workload: "test", injected };
+    let identity = Identity { strategy: "mutex", workload: "test", injected, ..Identity::default() };
     let writer = Writer::create(&directory, &identity).expect("a segment");
     (dir, writer)
 }

@@ -29,6 +29,7 @@ pub struct Children {
     program: PathBuf,
     before: Vec<OsString>,
     grace: Duration,
+    perf: bool,
 }
 
 impl Children {
@@ -37,7 +38,18 @@ impl Children {
     /// # Errors
     /// If the program's own file cannot be found.
     pub fn of_this_program() -> io::Result<Children> {
-        Ok(Children { program: std::env::current_exe()?, before: vec!["measure".into()], grace: GRACE })
+        Ok(Children {
+            program: std::env::current_exe()?,
+            before: vec!["measure".into()],
+            grace: GRACE,
+            perf: false,
+        })
+    }
+
+    /// Children that sample their slow paths by the processor's counters, where there are some.
+    #[must_use]
+    pub fn with_perf(self) -> Children {
+        Children { perf: true, ..self }
     }
 }
 
@@ -77,6 +89,9 @@ impl Launch for Children {
         let limit = Duration::from_secs_f64(2.0 * request.shape.seconds) + self.grace;
         let mut command = Command::new(&self.program);
         command.args(&self.before).args(arguments(request));
+        if self.perf {
+            command.env("STORMGLASS_PERF", "1");
+        }
         let printed = printed_by(&mut command, limit, stop)?;
         Measurement::parse(&printed).map_err(Failure::Failed)
     }
@@ -173,7 +188,8 @@ mod tests {
     /// A child that runs a shell script instead; the request's arguments are the script's `$1`, `$2`, ...
     fn shell(script: &str, grace: Duration) -> Result<Measurement, Failure> {
         let before = vec!["-c".into(), script.into(), "child".into()];
-        Children { program: "/bin/sh".into(), before, grace }.launch(&request(), &Stop::default())
+        Children { program: "/bin/sh".into(), before, grace, perf: false }
+            .launch(&request(), &Stop::default())
     }
 
     fn failed(result: Result<Measurement, Failure>) -> String {
@@ -219,13 +235,14 @@ mod tests {
         let stop = Stop::default();
         stop.ask();
         let before = vec!["-c".into(), "exec sleep 60".into()];
-        let mut children = Children { program: "/bin/sh".into(), before, grace: GRACE };
+        let mut children = Children { program: "/bin/sh".into(), before, grace: GRACE, perf: false };
         assert_eq!(children.launch(&request(), &stop), Err(Failure::Stopped));
     }
 
     #[test]
     fn a_program_that_is_not_there_is_named() {
-        let mut children = Children { program: "/nowhere/stormglass".into(), before: vec![], grace: GRACE };
+        let mut children =
+            Children { program: "/nowhere/stormglass".into(), before: vec![], grace: GRACE, perf: false };
         assert!(
             failed(children.launch(&request(), &Stop::default()))
                 .contains("/nowhere/stormglass cannot be started")

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use stormglass_allocator::{Injection, Pool, PoolConfig, PoolError, StrategyId};
-use stormglass_telemetry::{Directory, Identity, ReadError, Segment, Snapshot, Writer};
+use stormglass_telemetry::{Directory, Identity, Inside, ReadError, Segment, Snapshot, Writer, perf};
 
 use crate::measurement::{Counted, Measurement};
 use crate::neighbours::Usage;
@@ -75,6 +75,11 @@ impl fmt::Display for MeasureError {
 
 impl std::error::Error for MeasureError {}
 
+/// Whether slow paths are to be sampled by hardware counters; said to a child as to every program under the allocator.
+fn counts_inside() -> bool {
+    std::env::var_os("STORMGLASS_PERF").is_some_and(|value| value == "1")
+}
+
 /// Measures.
 ///
 /// # Errors
@@ -84,7 +89,8 @@ pub fn measure(request: &Request, directory: &Directory) -> Result<Measurement, 
     let s = &request.shape;
     let name = format!("{} {}T", request.workload.name(), s.threads);
     let injected = request.inject.map_or_else(String::new, |injection| injection.to_string());
-    let identity = Identity { strategy: request.design.name(), workload: &name, injected: &injected };
+    let inside = if counts_inside() { perf::inside() } else { Inside::NONE };
+    let identity = Identity { strategy: request.design.name(), workload: &name, injected: &injected, inside };
     let (writer, warning) = match Writer::create(directory, &identity) {
         Ok(writer) => (writer, None),
         Err(error) => (Writer::detached(), Some(format!("this run cannot be watched: {error}"))),
@@ -98,6 +104,7 @@ pub fn measure(request: &Request, directory: &Directory) -> Result<Measurement, 
         strategy: request.design,
         home: request.workload.home(),
         inject: request.inject,
+        inside,
         ..PoolConfig::default()
     };
     let pool = Pool::new(config, writer).map_err(MeasureError::Pool)?;

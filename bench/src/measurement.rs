@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use stormglass_telemetry::{Counts, Delta, Metric, Schema, Select};
+use stormglass_telemetry::{Counts, Delta, Inside, Metric, Schema, Select, Shape};
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Counted {
     pub nanoseconds: u64,
     /// Cells of the writer's schema.
     pub cells: usize,
+    /// Which hardware counters are among them.
+    #[serde(default)]
+    pub inside: Inside,
     /// Index and value of each cell that is not 0.
     pub values: Vec<(usize, u64)>,
 }
@@ -49,6 +52,7 @@ impl Counted {
         Counted {
             nanoseconds: delta.elapsed.map_or(0, |span| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
             cells: delta.counts.values.len(),
+            inside: delta.counts.schema.inside(),
             values,
         }
     }
@@ -56,10 +60,12 @@ impl Counted {
     /// The counts of several runs added up, by this build's schema. `None` of nothing, and of counts by another schema,
     /// which a binary that was rebuilt meanwhile would send.
     pub fn pooled<'a>(runs: impl IntoIterator<Item = &'a Counted>) -> Option<Delta> {
-        let mut pooled = Counts::zero(Arc::new(Schema::own()));
+        let mut runs = runs.into_iter().peekable();
+        let shape = Shape { inside: runs.peek()?.inside, ..Shape::MID };
+        let mut pooled = Counts::zero(Arc::new(Schema::of(shape)));
         let mut nanoseconds = 0_u64;
         for run in runs {
-            if run.cells != pooled.values.len() {
+            if run.cells != pooled.values.len() || run.inside != shape.inside {
                 return None;
             }
             nanoseconds = nanoseconds.saturating_add(run.nanoseconds);
@@ -143,7 +149,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn counted(values: Vec<(usize, u64)>) -> Counted {
-        Counted { nanoseconds: 1_000, cells: Schema::own().len, values }
+        Counted { nanoseconds: 1_000, cells: Schema::own().len, inside: Inside::NONE, values }
     }
 
     proptest! {
@@ -177,6 +183,18 @@ mod tests {
         assert_eq!(delta.elapsed, Some(Duration::from_micros(2)));
         assert_eq!((delta.counts.values[3], delta.counts.values[4]), (12, 1));
         assert!(Counted::pooled(&[]).is_none());
+    }
+
+    #[test]
+    fn counts_with_hardware_counters_are_of_a_schema_that_has_them() {
+        let inside = Inside { cycles: true, ..Inside::NONE };
+        let schema = Schema::of(Shape { inside, ..Shape::MID });
+        let counts = Counts::zero(Arc::new(schema));
+        let delta = Delta { elapsed: Some(Duration::from_secs(1)), counts };
+        let run = Counted::of(&delta);
+        assert_eq!(run.inside, inside);
+        assert!(Counted::pooled([&run, &run]).is_some());
+        assert!(Counted::pooled([&run, &counted(vec![])]).is_none(), "of two kinds");
     }
 
     #[test]

@@ -56,7 +56,16 @@ pub fn sentence(facts: &Facts<'_>) -> String {
     let compared = comparison(facts.ratio, facts.baseline).map_or_else(String::new, |c| format!("; {c}"));
     // What was caused is never told as if it had just happened.
     let cause = facts.injected.map_or_else(String::new, |text| format!(" (delay injected: {text})"));
-    format!("{}{cause} {seen}{compared}.", facts.design)
+    let inside = inside(m).map_or_else(String::new, |cost| format!("; {cost}"));
+    format!("{}{cause} {seen}{compared}{inside}.", facts.design)
+}
+
+/// What a slow path costs by the processor's counters, where they are read.
+fn inside(m: &Measures) -> Option<String> {
+    let figures = [(m.cache_misses_per_slow_path, "cache misses"), (m.cycles_per_slow_path, "cycles")];
+    let told: Vec<String> =
+        figures.iter().filter_map(|(n, of)| n.map(|n| format!("{} {of}", number(n)))).collect();
+    (!told.is_empty()).then(|| format!("a slow path took {}", told.join(" and ")))
 }
 
 struct Clause {
@@ -189,7 +198,19 @@ mod tests {
         ring_hit_ratio: Some(0.9),
         aba_averted_per_second: Some(0.0),
         slow_path_nanoseconds_per_batch: None,
+        cycles_per_slow_path: None,
+        instructions_per_slow_path: None,
+        cache_misses_per_slow_path: None,
     };
+
+    #[test]
+    fn what_the_processor_counted_comes_last() {
+        let m =
+            Measures { cache_misses_per_slow_path: Some(31.0), cycles_per_slow_path: Some(812.0), ..COUNTED };
+        let said = say("mutex", &m, None);
+        assert!(said.ends_with("; a slow path took 31.0 cache misses and 812 cycles."), "{said}");
+        assert!(!say("mutex", &COUNTED, None).contains("slow path"));
+    }
 
     #[test]
     fn single_pops_in_a_storm() {

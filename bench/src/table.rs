@@ -25,7 +25,9 @@ impl Colour {
         if stream.is_terminal() && !declined { Colour::Ansi } else { Colour::Plain }
     }
 
-    pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
+    /// The text in that colour.
+    #[must_use]
+    pub fn paint(self, paint: Paint, text: &str) -> String {
         let code = match (self, paint) {
             (Colour::Plain, _) | (_, Paint::None) => return text.to_owned(),
             (Colour::Ansi, Paint::Head) => "1",
@@ -38,12 +40,17 @@ impl Colour {
 }
 
 /// What a text says by its colour.
-#[derive(Clone, Copy)]
-pub(crate) enum Paint {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// Nothing in particular.
     None,
+    /// This is a heading.
     Head,
+    /// This may be passed over.
     Dim,
+    /// This is bad.
     Worse,
+    /// This is good.
     Better,
 }
 
@@ -100,7 +107,7 @@ const CHANGE: usize = 3;
 const WORDS: usize = 2;
 
 /// Heads and rows as columns, the first `words` of which stand left; `paint` tells the colour of a row's cell.
-pub(crate) fn columns<const N: usize>(
+pub fn columns<const N: usize>(
     text: &mut String,
     heads: &[String; N],
     rows: &[[String; N]],

@@ -13,11 +13,20 @@ use clap::{Args as Group, Parser, Subcommand};
 use stormglass_allocator::{Injection, StrategyId, UnknownStrategy};
 use stormglass_bench::analysis::ReportWishes;
 use stormglass_bench::workload::{self, Workload};
-use stormglass_bench::{Request, Shape, Wishes};
+use stormglass_bench::{Request, Wishes};
+use stormglass_dashboard::{Exposure, Grouping, Token};
 
+use crate::check::{self, CheckArgs};
 use crate::compare::{CompareArgs, MeasureMallocArgs};
+use crate::doctor::{self, DoctorArgs};
+use crate::failure::Failure;
+use crate::record::RecordArgs;
+use crate::replay::ReplayArgs;
+use crate::shape::{ShapeArgs, SizeArgs};
+use crate::shell::{self, CompletionsArgs, ManArgs};
+use crate::top::{self, TopArgs};
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   stormglass                                     watch the three designs fight over one shard
   stormglass --once                              the same, and end when the table is there
@@ -33,16 +42,28 @@ Examples:
   stormglass compare                             the library beside other allocators that are installed
   stormglass compare --workload larson,churn --threads 2 --allocators stormglass,tcmalloc,limit
   stormglass compare --baseline tcmalloc --library mimalloc3=/usr/local/lib/libmimalloc.so.3 -o compare
+  stormglass watch --designs mutex,depot         two of the designs; `watch` may be left out
+  stormglass top                                 what is hot, on a terminal
+  stormglass check 'no verdict' -- bench --workload larson
+                                                 for CI: exit code 1 if a verdict was raised
+  stormglass doctor                              what works on this machine, and how to mend the rest
   stormglass serve --listen 127.0.0.1:9000       only the page and /metrics
+  stormglass serve --listen 0.0.0.0:7070 --expose --token-file token --tls-cert cert.pem --tls-key key.pem
+                                                 for other machines: who knows the token may read
   stormglass run -- redis-server --port 7000     any program under the allocator, watched
   stormglass run --check --no-page -- ./program  the same, to find its misuse of memory
+  stormglass record -o storm.sgrec --for 60s     a minute of every process, to attach to a report
+  stormglass replay storm.sgrec --speed 4        the page of that minute; --summary prints numbers instead
 
 Environment:
   STORMGLASS_DIR  where segments lie (default: /dev/shm/stormglass-<user id>); must be on a tmpfs
   STORMGLASS_LIBRARY
                   the library that `run` preloads (default: libstormglass.so beside this program or in ../lib)
+  STORMGLASS_PERF
+                  1: a program under the allocator samples its slow paths by the processor's counters, where there are some
   RUST_LOG        how much is logged to standard error (default: warn); stormglass::verdict=info for what turns on and off
-  NO_COLOR        no colour in tables";
+  NO_COLOR        no colour in tables and in top
+  STORMGLASS_...  most options have a variable of their name, which the help of each command names";
 
 /// The designs and what each does, from the one list that there is.
 fn after_help() -> String {
@@ -96,21 +117,43 @@ pub(crate) enum Command {
     /// Serve the page, run the benchmark beside it, and stay to be looked at (what `stormglass` alone does)
     Watch(WatchArgs),
     /// Run the benchmark and print its table
-    Bench(BenchArgs),
+    Bench(BenchAloneArgs),
     /// Judge the paper's claims by what was counted, and write that down as a page, as Markdown and as JSON
     Report(ReportArgs),
     /// Measure the library that is preloaded beside other allocators
     Compare(CompareArgs),
+    /// Watch processes on a terminal: the grid of classes and shards, time lines, verdicts
+    #[command(after_help = top::EXAMPLES)]
+    Top(TopArgs),
+    /// Hold assertions against what processes count, for CI
+    #[command(after_help = check::EXAMPLES)]
+    Check(CheckArgs),
     /// Serve the page and /metrics for this user's processes
     Serve(ServeArgs),
+    /// Say what works on this machine, and how to mend the rest
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(DoctorArgs),
     /// Run a program under the allocator, with its page beside it and a summary at its end
     Run(RunArgs),
+    /// Record what processes do into a file, to be looked at later or elsewhere
+    Record(RecordArgs),
+    /// Show a recording: the same page as live, with a time to move about in
+    Replay(ReplayArgs),
+    /// Print completions for a shell
+    #[command(after_help = shell::COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Write man pages, one a command
+    #[command(after_help = shell::MAN_EXAMPLES)]
+    Man(ManArgs),
     /// One measurement in this process, as a line of JSON
     #[command(hide = true)]
     Measure(MeasureArgs),
     /// One run of `compare` in this process, as a line of JSON
     #[command(hide = true)]
     MeasureMalloc(MeasureMallocArgs),
+    /// Segments of processes that are not there, until an interrupt
+    #[command(hide = true)]
+    Synthesize(SynthesizeArgs),
 }
 
 #[derive(Debug, Group)]
@@ -143,22 +186,8 @@ pub(crate) struct BenchArgs {
     /// The paper's lengths: 10 s a run, larson with 1 and 4 threads
     #[arg(long)]
     full: bool,
-    /// larson: smallest size in bytes [default: 2048]
-    #[arg(long, value_name = "BYTES")]
-    min: Option<usize>,
-    /// larson: sizes are below this, in bytes [default: 32768]
-    #[arg(long, value_name = "BYTES")]
-    max: Option<usize>,
-    /// Blocks that each thread holds; of storm, on average [default: storm 1024, larson 1000]
-    #[arg(long, value_name = "N")]
-    chunks: Option<usize>,
-    /// larson: a thread hands over to a new one after this many times its chunks in operations, 0 for never [default:
-    /// 100]
-    #[arg(long, value_name = "ROUNDS")]
-    life: Option<usize>,
-    /// Seed of the random numbers [default: 42]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    #[command(flatten)]
+    size: SizeArgs,
     /// Delay every CAS and every lock of these shards, to show what more cores would do: class=8192,shard=3,delay=500ns;
     /// `*` or nothing is all classes or shards; marked in every view
     #[arg(long, value_name = "WHERE")]
@@ -166,6 +195,15 @@ pub(crate) struct BenchArgs {
     /// Print the report as JSON instead of tables
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct BenchAloneArgs {
+    #[command(flatten)]
+    pub(crate) bench: BenchArgs,
+    /// Sample the slow paths by the processor's counters (STORMGLASS_PERF=1): cycles, instructions and cache misses by class and shard
+    #[arg(long)]
+    pub(crate) perf: bool,
 }
 
 impl BenchArgs {
@@ -176,11 +214,11 @@ impl BenchArgs {
             threads: self.threads,
             seconds: self.seconds,
             rounds: self.rounds,
-            min: self.min,
-            max: self.max,
-            chunks: self.chunks,
-            life: self.life,
-            seed: self.seed,
+            min: self.size.min,
+            max: self.size.max,
+            chunks: self.size.chunks,
+            life: self.size.life,
+            seed: self.size.seed,
             full: self.full,
             inject: self.inject,
         }
@@ -207,8 +245,11 @@ pub(crate) struct ReportArgs {
     /// A coarse report in about a minute and a half: short runs, the paper's numbers of threads
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Leave out the cache misses that valgrind's cachegrind simulates in a shortened run, which take some ten seconds more
+    #[arg(long)]
+    pub(crate) no_simulation: bool,
     /// Write the page and the Markdown again from a report.json; nothing is run
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["designs", "threads", "seconds", "rounds", "quick"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["designs", "threads", "seconds", "rounds", "quick", "no_simulation"])]
     pub(crate) from: Option<PathBuf>,
 }
 
@@ -235,6 +276,56 @@ pub(crate) struct ServeArgs {
     /// How long a process is still shown after its death, such as 90s, 10m, 2h
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
     pub(crate) keep_dead: Duration,
+    /// Also count what processor and kernel count of each process: cycles, cache misses, faults, switches, as far as this machine and its
+    /// settings allow; what is not counted says why
+    #[arg(long)]
+    pub(crate) perf: bool,
+    /// Show the processes of every user; for root
+    #[arg(long)]
+    pub(crate) all_users: bool,
+    /// What /metrics adds up: processes of one command, strategy and workload (kind), or all of a command
+    #[arg(long, value_name = "WHAT", default_value = "kind", value_parser = grouping)]
+    pub(crate) group_by: Grouping,
+    /// Series of a scrape at most; what is new is left out first
+    #[arg(long, value_name = "N", default_value_t = 50_000)]
+    pub(crate) max_series: u64,
+    #[command(flatten)]
+    pub(crate) exposure: ExposureArgs,
+}
+
+/// Who may reach the page.
+#[derive(Debug, Group)]
+pub(crate) struct ExposureArgs {
+    /// Listen where other machines can reach it, if --listen says so
+    #[arg(long)]
+    expose: bool,
+    /// Ask for the token in this file's first line: as a bearer, or as a password in a browser
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Speak TLS with this certificate chain (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+}
+
+impl ExposureArgs {
+    /// # Errors
+    /// If the token cannot be read.
+    pub(crate) fn exposure(&self) -> Result<Exposure, Failure> {
+        let token = self.token_file.as_deref().map(Token::read).transpose().map_err(Failure::impossible)?;
+        let tls = self.tls_cert.clone().zip(self.tls_key.clone());
+        Ok(Exposure { exposed: self.expose, token, tls })
+    }
+}
+
+fn grouping(word: &str) -> Result<Grouping, String> {
+    match word {
+        "kind" => Ok(Grouping::Kind),
+        "command" => Ok(Grouping::Command),
+        other => Err(format!("`{other}` is no way to group: take kind or command")),
+    }
 }
 
 #[derive(Debug, Group)]
@@ -251,9 +342,30 @@ pub(crate) struct RunArgs {
     /// No page: only the summary
     #[arg(long)]
     pub(crate) no_page: bool,
+    #[command(flatten)]
+    pub(crate) exposure: ExposureArgs,
     /// The program and its arguments
     #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) program: Vec<OsString>,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct SynthesizeArgs {
+    /// Segments of the living
+    #[arg(long, default_value_t = 100)]
+    pub(crate) processes: usize,
+    /// Threads of each
+    #[arg(long, default_value_t = 64)]
+    pub(crate) threads: usize,
+    /// Threads of each that go on counting
+    #[arg(long, default_value_t = 2)]
+    pub(crate) active: usize,
+    /// Segments of processes that have ended
+    #[arg(long, default_value_t = 0)]
+    pub(crate) dead: usize,
+    /// Different command names; 0 leaves them this program's
+    #[arg(long, default_value_t = 0)]
+    pub(crate) commands: usize,
 }
 
 #[derive(Debug, Group)]
@@ -262,20 +374,8 @@ pub(crate) struct MeasureArgs {
     workload: &'static dyn Workload,
     #[arg(long)]
     design: StrategyId,
-    #[arg(long)]
-    threads: usize,
-    #[arg(long)]
-    seconds: f64,
-    #[arg(long)]
-    min: usize,
-    #[arg(long)]
-    max: usize,
-    #[arg(long)]
-    chunks: usize,
-    #[arg(long)]
-    life: usize,
-    #[arg(long)]
-    seed: u64,
+    #[command(flatten)]
+    shape: ShapeArgs,
     #[arg(long)]
     inject: Option<Injection>,
 }
@@ -285,22 +385,14 @@ impl MeasureArgs {
         Request {
             workload: self.workload,
             design: self.design,
-            shape: Shape {
-                threads: self.threads,
-                seconds: self.seconds,
-                min: self.min,
-                max: self.max,
-                chunks: self.chunks,
-                rounds: self.life,
-                seed: self.seed,
-            },
+            shape: self.shape.shape(),
             inject: self.inject,
         }
     }
 }
 
 /// A span of time: a number and `s` (which may be left out), `m` or `h`.
-fn span(text: &str) -> Result<Duration, String> {
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" | "s" => 1,
@@ -318,6 +410,7 @@ fn span(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use stormglass_bench::Shape;
 
     use super::*;
 

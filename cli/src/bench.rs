@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use stormglass_bench::Plan;
 
-use crate::args::BenchArgs;
+use crate::args::BenchAloneArgs;
 use crate::failure::Failure;
 use crate::interrupt::{EXIT_CODE, Interrupt, runtime};
 use crate::{benchmark, output, shared_memory};
@@ -13,13 +13,13 @@ use crate::{benchmark, output, shared_memory};
 ///
 /// # Errors
 /// If the plan is impossible, there is no shared memory, or no run finished.
-pub(crate) fn bench(args: &BenchArgs) -> Result<ExitCode, Failure> {
-    let plan = Plan::new(&args.wishes()).map_err(Failure::impossible)?;
+pub(crate) fn bench(args: &BenchAloneArgs) -> Result<ExitCode, Failure> {
+    let plan = Plan::new(&args.bench.wishes()).map_err(Failure::impossible)?;
     shared_memory::check()?;
     let outcome = runtime()?.block_on(async {
         let mut interrupt = Interrupt::listen()?;
-        benchmark::run(plan, Box::new(|_| {}), &mut interrupt).await
+        benchmark::run(plan, args.perf, Box::new(|_| {}), &mut interrupt).await
     })?;
-    output::print_report(&outcome.report, args.json)?;
+    output::print_report(&outcome.report, args.bench.json)?;
     Ok(if outcome.interrupted { ExitCode::from(EXIT_CODE) } else { ExitCode::SUCCESS })
 }

@@ -7,6 +7,7 @@ use stormglass_bench::{Children, Display, Ledger, Machine, Observer, Plan, Repor
 
 use crate::failure::Failure;
 use crate::interrupt::{EXIT_CODE, Interrupt};
+use crate::output;
 
 /// Called with each version of the growing report.
 pub(crate) type Publish = Box<dyn FnMut(&Report) + Send>;
@@ -17,13 +18,26 @@ pub(crate) struct Outcome {
     pub(crate) interrupted: bool,
 }
 
-/// Runs the plan.
+/// Runs the plan; with `perf`, slow paths are sampled by the processor's counters.
 ///
 /// # Errors
 /// If this program cannot be started again, or no run finished.
-pub(crate) async fn run(plan: Plan, publish: Publish, interrupt: &mut Interrupt) -> Result<Outcome, Failure> {
+pub(crate) async fn run(
+    plan: Plan,
+    perf: bool,
+    publish: Publish,
+    interrupt: &mut Interrupt,
+) -> Result<Outcome, Failure> {
     let mut children = Children::of_this_program()
         .map_err(|e| Failure::failed(format!("this program cannot find itself to start its runs: {e}")))?;
+    if perf {
+        children = children.with_perf();
+        if let Some(why) = stormglass_telemetry::perf::why_not_inside() {
+            output::tell(&format!(
+                "stormglass: slow paths are not counted by the processor's counters: {why}"
+            ));
+        }
+    }
     let stop = Stop::default();
     let asked = stop.clone();
     let measure = move || {
@@ -126,7 +140,7 @@ mod tests {
         runtime.block_on(async {
             let Ok(mut interrupt) = Interrupt::listen() else { panic!("signals are heard") };
             tokio::select! {
-                _ = run(plan, publish, &mut interrupt) => panic!("it cannot be over"),
+                _ = run(plan, false, publish, &mut interrupt) => panic!("it cannot be over"),
                 () = first.notified() => {}
             }
         });

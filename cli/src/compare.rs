@@ -10,7 +10,7 @@ use stormglass_bench::compare::{
     self, Children, Field, Ledger, Named, Plan, Report, Request, Serving, Wishes,
 };
 use stormglass_bench::table::Colour;
-use stormglass_bench::{Display, Failure as Ended, Machine, Shape, Stop};
+use stormglass_bench::{Display, Failure as Ended, Machine, Stop};
 
 use crate::benchmark::{beside, command};
 use crate::failure::Failure;
@@ -18,6 +18,7 @@ use crate::folder::Folder;
 use crate::interrupt::{EXIT_CODE, Interrupt, runtime};
 use crate::output;
 use crate::report::span;
+use crate::shape::{ShapeArgs, SizeArgs};
 
 const HTML: &str = "compare.html";
 const MARKDOWN: &str = "compare.md";
@@ -57,21 +58,8 @@ pub(crate) struct CompareArgs {
     /// Longer runs, and threads up to four times the cores
     #[arg(long)]
     full: bool,
-    /// Smallest size in bytes [default: each workload's own]
-    #[arg(long, value_name = "BYTES")]
-    min: Option<usize>,
-    /// Largest size in bytes [default: each workload's own]
-    #[arg(long, value_name = "BYTES")]
-    max: Option<usize>,
-    /// Blocks that each thread holds; of mstress trees, of web entries, of startup blocks in all [default: each workload's own]
-    #[arg(long, value_name = "N")]
-    chunks: Option<usize>,
-    /// larson-short: a thread hands over to a new one after this many times its chunks in operations [default: 100]
-    #[arg(long, value_name = "ROUNDS")]
-    life: Option<usize>,
-    /// Seed of the random numbers [default: 42]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    #[command(flatten)]
+    size: SizeArgs,
     /// Print the report as JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -89,11 +77,11 @@ impl CompareArgs {
             threads: self.threads.clone(),
             seconds: self.seconds,
             rounds: self.rounds,
-            min: self.min,
-            max: self.max,
-            chunks: self.chunks,
-            life: self.life,
-            seed: self.seed,
+            min: self.size.min,
+            max: self.size.max,
+            chunks: self.size.chunks,
+            life: self.size.life,
+            seed: self.size.seed,
             full: self.full,
         }
     }
@@ -170,20 +158,8 @@ pub(crate) struct MeasureMallocArgs {
     workload: &'static dyn Workload,
     #[arg(long)]
     serving: Serving,
-    #[arg(long)]
-    threads: usize,
-    #[arg(long)]
-    seconds: f64,
-    #[arg(long)]
-    min: usize,
-    #[arg(long)]
-    max: usize,
-    #[arg(long)]
-    chunks: usize,
-    #[arg(long)]
-    life: usize,
-    #[arg(long)]
-    seed: u64,
+    #[command(flatten)]
+    shape: ShapeArgs,
     /// The short process of `startup`
     #[arg(long)]
     alone: bool,
@@ -191,16 +167,7 @@ pub(crate) struct MeasureMallocArgs {
 
 impl MeasureMallocArgs {
     fn request(&self) -> Request {
-        let shape = Shape {
-            threads: self.threads,
-            seconds: self.seconds,
-            min: self.min,
-            max: self.max,
-            chunks: self.chunks,
-            rounds: self.life,
-            seed: self.seed,
-        };
-        Request { workload: self.workload, serving: self.serving.clone(), shape }
+        Request { workload: self.workload, serving: self.serving.clone(), shape: self.shape.shape() }
     }
 }
 
@@ -227,6 +194,7 @@ pub(crate) fn measure(args: &MeasureMallocArgs) -> Result<ExitCode, Failure> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
+    use stormglass_bench::Shape;
 
     use super::*;
     use crate::args::{Args, Command};

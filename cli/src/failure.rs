@@ -27,6 +27,11 @@ impl Failure {
         Failure { sentence: why.into().to_string(), code }
     }
 
+    /// The sentence, for a failure that is part of another.
+    pub(crate) fn sentence(&self) -> &str {
+        &self.sentence
+    }
+
     /// Says it on standard error.
     pub(crate) fn report(self) -> ExitCode {
         // With standard error closed there is nobody to tell.

@@ -6,26 +6,39 @@
 mod args;
 mod bench;
 mod benchmark;
+mod check;
 mod compare;
+mod doctor;
+mod environment;
 mod failure;
 mod folder;
+mod help;
 mod interrupt;
 mod measure;
 mod output;
+mod record;
+mod replay;
 mod report;
 mod run;
 mod serve;
+mod shape;
 mod shared_memory;
+mod shell;
+mod sidecar;
+mod synthesize;
+mod top;
 mod watch;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let matches = environment::with_twins(help::with_examples(Args::command())).get_matches();
+    let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     log(&args);
     let result = match args.command {
         None => watch::watch(&args.watch),
@@ -34,8 +47,16 @@ fn main() -> ExitCode {
         Some(Command::Report(report)) => report::report(&report),
         Some(Command::Compare(compare)) => compare::compare(&compare),
         Some(Command::Run(run)) => run::run(&run),
+        Some(Command::Check(check)) => check::check(&check),
+        Some(Command::Top(top)) => top::top(&top),
+        Some(Command::Doctor(args)) => doctor::doctor(&args),
+        Some(Command::Completions(args)) => shell::completions(&args),
+        Some(Command::Man(args)) => shell::man(&args),
         Some(Command::Serve(serve)) => serve::serve(&serve),
+        Some(Command::Record(record)) => record::record(&record),
+        Some(Command::Replay(replay)) => replay::replay(&replay),
         Some(Command::Measure(measure)) => measure::measure(&measure),
+        Some(Command::Synthesize(synthesize)) => synthesize::synthesize(&synthesize),
         Some(Command::MeasureMalloc(measure)) => compare::measure(&measure),
     };
     match result {
@@ -47,6 +68,10 @@ fn main() -> ExitCode {
 /// Logs go to standard error; `RUST_LOG` says how many, by default warnings. Verdicts are among them where standard error is
 /// nobody else's: a program that is run owns it, a benchmark draws its progress there, and both tell of them in the end.
 fn log(args: &Args) {
+    if matches!(args.command, Some(Command::Top(_))) && std::io::stderr().is_terminal() {
+        // It would be drawn over what top draws.
+        return;
+    }
     let filter = match args.command {
         Some(Command::Serve(_)) => "warn",
         _ => "warn,stormglass::verdict=off",

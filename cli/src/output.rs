@@ -29,7 +29,7 @@ pub(crate) fn tell(line: &str) {
 /// Prints a report as tables or as JSON.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_report(report: &Report, json: bool) -> Result<(), Failure> {
     if json {
         let text = serde_json::to_string_pretty(report)

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use stormglass_bench::Machine;
+use stormglass_allocator::StrategyId;
 use stormglass_bench::analysis::{self, Analysis, Conditions, Record};
+use stormglass_bench::{Machine, Simulated, Stop};
+use stormglass_telemetry::{Inside, perf};
 
 use crate::args::ReportArgs;
 use crate::failure::Failure;
@@ -40,22 +42,42 @@ fn measured(args: &ReportArgs) -> Result<ExitCode, Failure> {
         plan.steps().len(),
         plan.designs.len()
     ));
-    let outcome = runtime()?.block_on(async {
+    let (outcome, simulation) = runtime()?.block_on(async {
         let mut interrupt = Interrupt::listen()?;
-        benchmark::run(plan, Box::new(|_| {}), &mut interrupt).await
+        // On a machine that counts, the slow paths' cache misses stand in the report; each design pays the same for it.
+        let counts = perf::inside() != Inside::NONE;
+        let designs = plan.designs.clone();
+        let outcome = benchmark::run(plan, counts, Box::new(|_| {}), &mut interrupt).await?;
+        let simulation = if outcome.interrupted || args.no_simulation {
+            None
+        } else {
+            Some(simulated(designs, &mut interrupt).await?)
+        };
+        Ok::<_, Failure>((outcome, simulation))
     })?;
     let code = if outcome.interrupted { ExitCode::from(EXIT_CODE) } else { ExitCode::SUCCESS };
     if outcome.report.tables.is_empty() {
         output::tell("stormglass: no run was finished, so there is nothing to report");
         return Ok(code);
     }
-    let analysis = Analysis::of(Record::new(conditions, outcome.report, outcome.interrupted));
+    let record = Record::new(conditions, outcome.report, outcome.interrupted);
+    let analysis = Analysis::of(Record { simulation, ..record });
     let json = analysis.json().map_err(|e| Failure::failed(format!("the report is no JSON: {e}")))?;
     // The figures first: the others can be written again from them.
     folder.write(JSON, &json)?;
     write_views(&folder, &analysis)?;
     output::print(&format!("{}\n{}\n", analysis.verdicts(), folder.names(&FILES)))?;
     Ok(code)
+}
+
+/// What caches do in a short run, simulated; what is not to be had is said, and no reason to lose the report.
+async fn simulated(designs: Vec<StrategyId>, interrupt: &mut Interrupt) -> Result<Simulated, Failure> {
+    output::tell("stormglass: a shortened run under valgrind's cachegrind, if that is installed");
+    let stop = Stop::default();
+    let asked = stop.clone();
+    let (simulated, _) =
+        benchmark::beside(move || stormglass_bench::simulate(&designs, &asked), stop, interrupt).await?;
+    Ok(simulated)
 }
 
 /// Writes the page and the Markdown of a report that was measured before.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use stormglass_dashboard::{Config, Sidecar};
+use stormglass_dashboard::{Config, ServeError, Sidecar};
 use stormglass_telemetry::Directory;
 use tokio::sync::oneshot;
 
@@ -40,16 +40,39 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
 pub(crate) async fn bind(args: &ServeArgs) -> Result<Sidecar, Failure> {
     let config = Config {
         listen: args.listen,
-        directory: Directory::from_env(),
+        all_users: args.all_users,
         allowed_hosts: args.allow_host.clone(),
         keep_dead: args.keep_dead,
+        grouping: args.group_by,
+        max_series: args.max_series,
+        exposure: args.exposure.exposure()?,
+        ..Config::of(Directory::from_env())
     };
-    Sidecar::bind(config).await.map_err(Failure::failed)
+    let mut sidecar = listen(config).await?;
+    if args.perf {
+        for problem in sidecar.count_events() {
+            output::tell(&format!("stormglass: not counted: {problem}"));
+        }
+    }
+    Ok(sidecar)
+}
+
+/// A sidecar that listens.
+///
+/// # Errors
+/// If it cannot, or must not.
+pub(crate) async fn listen(config: Config) -> Result<Sidecar, Failure> {
+    Sidecar::bind(config).await.map_err(|error| match error {
+        ServeError::Exposed { .. } | ServeError::NotRoot | ServeError::Secret { .. } => {
+            Failure::impossible(error)
+        }
+        other @ ServeError::Listen { .. } => Failure::failed(other),
+    })
 }
 
 /// Where to look.
 pub(crate) fn address_line(sidecar: &Sidecar) -> String {
-    format!("stormglass: watch it at http://{}/\n", sidecar.address())
+    format!("stormglass: watch it at {}\n", sidecar.url())
 }
 
 /// Serves while `work` lasts, and a moment longer so that open requests can end.

@@ -38,7 +38,7 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
                 Err(error) => tracing::warn!("the report cannot be shown on the page: {error}"),
             });
         serve::beside(sidecar, async {
-            let outcome = benchmark::run(plan, publish, &mut interrupt).await?;
+            let outcome = benchmark::run(plan, args.sidecar.perf, publish, &mut interrupt).await?;
             output::print_report(&outcome.report, args.bench.json)?;
             if !args.bench.json {
                 output::print(&told(&verdicts.told()))?;

@@ -106,8 +106,56 @@ fn no_shared_memory_says_what_to_set() {
 #[test]
 fn a_host_of_another_machine_is_refused() {
     // 192.0.2.0/24 is reserved for documentation: no machine has it.
-    let said = refused(&["serve", "--listen", "192.0.2.1:7070"], 1);
+    let said = refused(&["serve", "--expose", "--listen", "192.0.2.1:7070"], 1);
     assert!(said.contains("not an address of this machine"), "{said}");
+}
+
+#[test]
+fn other_machines_are_let_in_only_where_that_is_said() {
+    for args in [&["serve", "--listen", "0.0.0.0:0"][..], &["watch", "--listen", "[::]:0", "--once"]] {
+        let said = refused(args, 2);
+        assert!(said.contains("say --expose") && said.contains("--token-file"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_used_is_named_and_not_shown() {
+    let place = private();
+    let path = place.path().join("token");
+    std::fs::write(&path, "hush").expect("written");
+    let said =
+        refused(&["serve", "--listen", "127.0.0.1:0", "--token-file", path.to_str().expect("text")], 2);
+    assert!(said.contains("holds no token") && !said.contains("hush"), "{said}");
+    let said = refused(&["serve", "--listen", "127.0.0.1:0", "--token-file", "/nowhere/token"], 2);
+    assert!(said.contains("/nowhere/token cannot be read"), "{said}");
+    let file = path.to_str().expect("text");
+    let said = refused(&["serve", "--listen", "127.0.0.1:0", "--tls-cert", file, "--tls-key", file], 2);
+    assert!(said.contains("cannot be used for TLS") && !said.contains("hush"), "{said}");
+    let said = refused(&["serve", "--tls-cert", file], 2);
+    assert!(said.contains("--tls-key"), "{said}");
+}
+
+#[test]
+fn all_users_are_for_root() {
+    let directory = private();
+    // Root becomes nobody; whoever is nobody already stays so.
+    let output = Command::new("setpriv")
+        .args(["--reuid", "65534", "--clear-groups", env!("CARGO_BIN_EXE_stormglass"), "serve"])
+        .args(["--listen", "127.0.0.1:0", "--all-users"])
+        .env("STORMGLASS_DIR", directory.path())
+        .output();
+    let Ok(output) = output else {
+        println!("skipped: there is no setpriv");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.starts_with("setpriv:") {
+        println!("skipped: only root can become another user, and that one must reach the program: {said}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("only root can see the processes of all users"), "{said}");
 }
 
 #[test]

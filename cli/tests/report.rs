@@ -10,8 +10,17 @@ use std::process::{Command, Output, Stdio};
 use common::private;
 use serde_json::Value;
 
-const SHORT: [&str; 8] =
-    ["--seconds", "0.05", "--rounds", "2", "--threads", "1,2", "--designs", "mutex,lockfree-walk"];
+const SHORT: [&str; 9] = [
+    "--no-simulation",
+    "--seconds",
+    "0.05",
+    "--rounds",
+    "2",
+    "--threads",
+    "1,2",
+    "--designs",
+    "mutex,lockfree-walk",
+];
 
 fn command(segments: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stormglass"));
@@ -132,4 +141,28 @@ fn what_is_impossible_is_refused() {
     fs::write(directory.path().join("other.json"), "{\"format\": 9}").expect("a file");
     let said = refused(directory.path(), &["--from", "other.json"], 1);
     assert!(said.contains("other.json speaks report format 9, and this stormglass reads 1"), "{said}");
+}
+
+#[test]
+fn a_simulation_is_called_one_and_its_lack_is_said() {
+    let there =
+        Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success());
+    let directory = private();
+    let args = ["--seconds", "0.05", "--rounds", "1", "--threads", "1,2", "--designs", "mutex", "-o", "out"];
+    let output = run(directory.path(), &args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = read(&directory.path().join("out/report.md"));
+    let json: Value = serde_json::from_str(&read(&directory.path().join("out/report.json"))).expect("JSON");
+    let why = json["simulation"]["not"].as_str().unwrap_or_default();
+    if why.contains("too busy") {
+        eprintln!("skipped: {why}");
+    } else if there {
+        let row = &json["simulation"]["run"]["rows"][0];
+        assert_eq!(row["design"], "mutex", "{}", json["simulation"]);
+        assert!(row["instructions"].as_f64() > Some(1.0), "{row}");
+        assert!(text.contains("Simulated, not measured"), "{text}");
+    } else {
+        assert_eq!(json["simulation"]["not"], "valgrind is not installed");
+        assert!(text.contains("Simulated caches: not available here"), "{text}");
+    }
 }

@@ -37,12 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let injected = std::env::args().nth(2);
     let place = tempfile::tempdir()?;
     let directory = Directory::at(place.path().join("segments"));
-    let config = Config {
-        listen,
-        directory: directory.clone(),
-        allowed_hosts: Vec::new(),
-        keep_dead: Duration::from_hours(1),
-    };
+    let config = Config { listen, keep_dead: Duration::from_hours(1), ..Config::of(directory.clone()) };
     let sidecar = Sidecar::bind(config).await?;
     let weather = std::env::var("WEATHER").unwrap_or_default();
     if weather == "gale" {
@@ -69,7 +64,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// One design's run of most of a second.
 fn blow(directory: &Directory, (strategy, _, failed, waits): (&str, &str, u64, u64), workload: &str) {
     let injected = if strategy == INJECTED.0 { INJECTED.1 } else { "" };
-    let writer = Writer::create(directory, &Identity { strategy, workload, injected }).expect("a segment");
+    let writer = Writer::create(directory, &Identity { strategy, workload, injected, ..Identity::default() })
+        .expect("a segment");
     let slot = writer.claim().expect("a slot");
     for tick in 0..80_u64 {
         for (class, shard, share) in [(3, 3, 100), (3, 2, 7), (1, 5, 3), (6, 0, 2)] {
@@ -103,7 +99,8 @@ fn blow(directory: &Directory, (strategy, _, failed, waits): (&str, &str, u64, u
 
 /// Single pops that fail on one shard for half a minute, and a calm that lasts.
 fn gale(directory: &Directory) {
-    let identity = Identity { strategy: "lockfree-single", workload: "storm 2T", injected: "" };
+    let identity =
+        Identity { strategy: "lockfree-single", workload: "storm 2T", injected: "", ..Identity::default() };
     let writer = Writer::create(directory, &identity).expect("a segment");
     let slot = writer.claim().expect("a slot");
     for tick in 0_u64.. {

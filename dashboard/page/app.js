@@ -1,40 +1,49 @@
 // The page: takes frames from the stream, keeps them in the store, and has each part draw what it shows.
 //
-// Invariant: drawing depends on the store and the reader's choices only, so that a pause, a hidden tab or a change
-// of choice is nothing but a draw that happens later or once more.
+// Invariant: drawing depends on the store and the reader's choices only, so that a pause, a look back, a hidden tab or a change
+// of choice is nothing but a draw that happens later, from another store, or once more.
 
 import { about } from "./about.js";
 import { Card, shapeOf } from "./card.js";
+import { Compare } from "./compare.js";
 import { Deck } from "./deck.js";
 import { look, seriesOf } from "./designs.js";
 import { attribute, html, text } from "./dom.js";
 import { counted, digits, duration, injection, percent, si } from "./format.js";
 import { decades } from "./histogram.js";
 import { fitScale, MEASURES, RAMP, ticks } from "./measures.js";
+import { clock, Past } from "./past.js";
 import { programWords } from "./program.js";
 import { Results } from "./results.js";
 import { Store } from "./store.js";
 import { connect } from "./stream.js";
-import { Timelines } from "./timeline.js";
+import { lengthOf, Timelines } from "./timeline.js";
 import { Verdicts } from "./verdicts.js";
 
 const at = (id) => document.getElementById(id);
 const FOLLOW = "";
 const THEME = "stormglass-theme";
 
-const store = new Store();
+/** What frames of now have brought, and what is drawn: that, or a moment of the past. */
+const live = new Store();
+let store = live;
 const cards = new Map();
 const deck = new Deck(at("grids"));
-const timelines = new Timelines(at("timelines"), at("frozen"));
+const past = new Past(at("past"), { show, zoomed, freeze: () => live.copy() });
+const timelines = new Timelines(at("timelines"), at("frozen"), (time) => past.seek(time));
 const verdicts = new Verdicts(at("verdicts"), showCell);
 const results = new Results(at("results"), at("machine"));
-const choice = { measure: "cas_failures_per_second", workload: FOLLOW, paused: false };
+const choice = { measure: "cas_failures_per_second", workload: FOLLOW };
+const compare = new Compare(at("compare"), past, () => choice.measure);
+let again = () => {};
 let frames = 0;
 let drawnScale = "";
+let connection = "reconnecting";
 
 /** The workload whose processes the cards show; null is whichever ran last. */
 function shownWorkload() {
   if (choice.workload !== FOLLOW) return choice.workload;
+  if (past.away) return null;
   // While something runs, follow it. Afterwards nobody wants the last run but the one that stormed.
   const over = !store.racing && !store.report?.progress && store.time - store.lastPoint > 3000;
   return over ? store.stormiest() : null;
@@ -42,14 +51,45 @@ function shownWorkload() {
 
 function draw() {
   if (document.hidden || store.time === 0) return;
-  verdicts.update(store.verdicts, store.time);
+  verdicts.update(store.verdicts, store.time, past.away);
   drawCards();
   drawProgress();
   drawWorkloads();
   at("left-out").hidden = store.leftOut === 0;
   text(at("left-out"), `${store.leftOut} more ${store.leftOut === 1 ? "process is" : "processes are"} not on this page; /metrics has them all.`);
-  results.update(store.report);
-  if (!choice.paused) timelines.update(store.runs(), store.edge());
+  at("series-left-out").hidden = live.seriesLeftOut === 0;
+  text(at("series-left-out"), `/metrics leaves out ${live.seriesLeftOut} series: there are more than --max-series allows.`);
+  results.update(live.report);
+  const edge = past.away ? { end: past.at, frozen: false } : live.edge();
+  timelines.update(store.runs(), edge, past.window());
+  const length = lengthOf(past.window());
+  text(at("timelines-words"), past.away ? `${length[0].toUpperCase()}${length.slice(1)} up to ${clock(past.at)}` : `The last ${length}`);
+  compare.draw();
+}
+
+/** The reader has gone to another moment, or is back. */
+function show() {
+  store = past.shown ?? live;
+  const away = past.away;
+  const plays = past.recording ? past.playing : !away;
+  attribute(at("pause"), "aria-pressed", !plays);
+  text(at("pause").firstElementChild, plays ? "Pause" : "Resume");
+  document.body.classList.toggle("paused", away && !past.recording);
+  state(connection);
+  draw();
+}
+
+/** The lines of now are to reach further back, or less far. */
+function zoomed(window) {
+  live.zoom(window);
+  again();
+}
+
+/** Stands still, or goes back to now; a recording has no now, and plays on. */
+function pause() {
+  if (past.recording) return past.toggle();
+  if (past.away) past.toLive();
+  else past.hold();
 }
 
 function drawCards() {
@@ -114,7 +154,7 @@ function say(series, second, third) {
 function inWords(process, worst, key) {
   const [held, facts] = programWords(process);
   at("injected").hidden = true;
-  text(at("eyebrow"), process.live ? "Memory now" : "Memory, at its last");
+  text(at("eyebrow"), process.then ? `Memory at ${clock(past.at)}` : process.live ? "Memory now" : "Memory, at its last");
   say(process.command, ": ", held);
   if (worst) facts.push(`${worst.process.command}, ${worst.hottest.name}: ${MEASURES[key].say(worst.hottest.value)}`);
   text(at("subline"), facts.filter(Boolean).join(" · "));
@@ -133,7 +173,7 @@ function headline(worst, key) {
     return;
   }
   const { process, hottest } = worst;
-  text(at("eyebrow"), `Hottest shard${process.live ? " now" : ""}${process.workload ? `, ${process.workload}` : ""}`);
+  text(at("eyebrow"), `Hottest shard${process.then ? ` at ${clock(past.at)}` : process.live ? " now" : ""}${process.workload ? `, ${process.workload}` : ""}`);
   say(seriesOf(process), ` at ${hottest.name}: `, measure.say(hottest.value));
   const r = process.rates;
   const parts = [
@@ -161,10 +201,10 @@ function drawScale(key, top) {
 }
 
 function drawProgress() {
-  const progress = store.report?.progress;
-  const done = store.report && !progress;
-  at("progress").hidden = !store.report;
-  if (!store.report) return;
+  const progress = live.report?.progress;
+  const done = live.report && !progress;
+  at("progress").hidden = !live.report;
+  if (!live.report) return;
   attribute(at("progress-bar"), "max", progress ? progress.of : 1);
   at("progress-bar").value = progress ? progress.done : 1;
   at("progress").classList.toggle("done", done);
@@ -210,14 +250,6 @@ function paintRamp() {
   }));
 }
 
-function pause(wanted) {
-  choice.paused = wanted;
-  attribute(at("pause"), "aria-pressed", wanted);
-  text(at("pause").firstElementChild, wanted ? "Resume" : "Pause");
-  document.body.classList.toggle("paused", wanted);
-  if (!wanted) draw();
-}
-
 function remember(theme) {
   try {
     if (theme === undefined) return localStorage.getItem(THEME);
@@ -230,12 +262,12 @@ function remember(theme) {
 
 function listen() {
   segments(at("measures"), "measure", Object.entries(MEASURES).map(([key, m]) => [key, m.name]), choice.measure, (key) => (choice.measure = key));
-  at("pause").addEventListener("click", () => pause(!choice.paused));
+  at("pause").addEventListener("click", pause);
   document.addEventListener("keydown", (event) => {
     if (event.key !== " " || event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.target.closest("button, input, a, select, summary")) return;
     event.preventDefault();
-    pause(!choice.paused);
+    pause();
   });
   const root = document.documentElement;
   const chosen = remember();
@@ -245,9 +277,14 @@ function listen() {
     root.dataset.theme = dark ? "light" : "dark";
     remember(root.dataset.theme);
   });
-  document.addEventListener("visibilitychange", () => {
-    if (!choice.paused) draw();
-  });
+  document.addEventListener("visibilitychange", draw);
+}
+
+/** Whether frames come, and of what. */
+function state(next) {
+  connection = next;
+  attribute(at("connection"), "data-state", next);
+  text(at("connection"), next === "live" && past.recording ? "recording" : STATES[next]);
 }
 
 const STATES = { live: "live", reconnecting: "reconnecting", ended: "ended: the sidecar is gone" };
@@ -256,20 +293,18 @@ paintRamp();
 listen();
 // Before the first card is made: a name is a link only where there is something to lead to.
 await about(at("about"));
-connect({
+again = connect({
+  window: () => past.window() + 15000,
   onFrame(frame) {
-    if (choice.paused) store.points(frame);
-    else store.frame(frame);
+    live.frame(frame);
     frames += 1;
     document.body.dataset.frames = frames;
-    if (!choice.paused) draw();
+    past.tick(frame.time);
+    if (!past.away) draw();
   },
   onHistory(history) {
-    store.history(history);
-    if (!choice.paused) draw();
+    live.history(history);
+    if (!past.away) draw();
   },
-  onState(state) {
-    attribute(at("connection"), "data-state", state);
-    text(at("connection"), STATES[state]);
-  },
+  onState: state,
 });

@@ -9,6 +9,7 @@ import { look, rank, seriesOf, swatch } from "./designs.js";
 import { attribute, html, text } from "./dom.js";
 import { ago, bytes, counted, digits, duration, injection, NOT_COUNTED, percent, si } from "./format.js";
 import { Grid } from "./grid.js";
+import { Hardware } from "./hardware.js";
 import { Histogram } from "./histogram.js";
 import { MEASURES } from "./measures.js";
 import { programParts } from "./program.js";
@@ -43,10 +44,12 @@ export class Card {
   #facts = html("p", { class: "facts" });
   #hottest = html("p", { class: "hottest" });
   #injected = html("p", { class: "injected", hidden: "" });
+  #hardware = new Hardware();
   #values = new Map();
   #drawn = "";
 
-  constructor(process) {
+  /** `prefix` tells its name's id from that of another card of the same series. */
+  constructor(process, prefix = "card") {
     const name = seriesOf(process);
     this.shape = shapeOf(process);
     this.parts = process.general ? programParts(name, process) : designParts(name, process);
@@ -57,18 +60,18 @@ export class Card {
       this.#values.set(words, value);
       numbers.append(html("div", {}, html("dt", {}, words), value));
     }
-    const id = `card-${rank(name)}`;
+    const id = `${prefix}-${rank(name)}`;
     const fold = html("button", { type: "button", class: "fold", "aria-label": `${name}: the whole card`, "aria-expanded": "true" });
     this.node = html("section", { class: `card ${look(name).hue}`, "data-strategy": process.strategy, "data-series": name, "aria-labelledby": id },
       html("header", {}, swatch(name), html("h3", { id }, ...title), this.#state, fold), this.#injected, this.#facts,
-      grid.node, this.#hottest, numbers, foot);
+      grid.node, this.#hottest, numbers, foot, this.#hardware.node);
   }
 
   /** Shows a process: returns its hottest cell of the picked measure, if any. */
   update(process, key, top, decades) {
     attribute(this.node, "data-live", process.live);
     attribute(this.node, "data-workload", process.workload);
-    text(this.#state, process.live ? "live" : `ended ${ago(process.age_seconds)}`);
+    text(this.#state, process.live ? (process.then ? "alive then" : "live") : `ended ${ago(process.age_seconds)}`);
     // A dead process does not change: what is on its card stays right until the scale or the measure does.
     const drawn = `${process.id} ${process.live} ${key} ${top} ${decades}`;
     if (drawn === this.#drawn && !process.live) return this.hottest;
@@ -88,6 +91,7 @@ export class Card {
       attribute(node, "data-value", value ?? "");
     }
     this.parts.drawFoot(process, decades);
+    this.#hardware.update(process);
     return this.hottest;
   }
 

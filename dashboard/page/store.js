@@ -1,7 +1,7 @@
 // What the page knows: the latest process of each design and workload, one of each program, and the points of the time lines.
 //
-// Invariants: a design that was seen stays, also after its process and its segment are gone; points are kept for
-// WINDOW and a little more, whatever the number of processes.
+// Invariants: a design that was seen stays, also after its process and its segment are gone; points are kept for as long as the
+// time lines show and a little more, whatever the number of processes.
 
 import { rank, seriesOf } from "./designs.js";
 import { gather } from "./verdicts.js";
@@ -10,7 +10,10 @@ import { gather } from "./verdicts.js";
 export const WINDOW = 60000;
 /** How far past the last point the time lines scroll before they stop. */
 const LINGER = 1500;
-const KEEP = WINDOW + 15000;
+/** Milliseconds of points that are kept beyond what is shown. */
+const SPARE = 15000;
+/** Points of a line that are enough, however long it is. */
+const ENOUGH = 600;
 
 const newer = (a, b) => (a.live !== b.live ? a.live : a.age_seconds !== b.age_seconds ? a.age_seconds < b.age_seconds : a.created > b.created);
 
@@ -24,6 +27,9 @@ function spokesman(processes, shown) {
 }
 
 export class Store {
+  #keep;
+  /** Least distance of two points; 0 takes every frame. */
+  #spacing = 0;
   /** By strategy and workload, or by program: { process, seen } where seen is the time of the last frame that held it. */
   #latest = new Map();
   /** By process id: { series, program, workload, injected, points: [[time, ...], ...] }. */
@@ -36,11 +42,34 @@ export class Store {
   /** Whether a design is on trial now. */
   racing = false;
   leftOut = 0;
+  seriesLeftOut = 0;
   /** What is wrong, and what was in the last minute. */
   verdicts = [];
   report = null;
 
-  /** Takes only the points of a frame in: what the reader looks at while paused stays, yet no line gets a hole. */
+  /** Keeps points for so many milliseconds and a little more. */
+  constructor(window = WINDOW) {
+    this.#keep = window + SPARE;
+  }
+
+  /** As it is now, for ever. */
+  copy() {
+    const copy = new Store(Infinity);
+    copy.#latest = new Map(this.#latest);
+    copy.#runs = new Map([...this.#runs].map(([id, run]) => [id, { ...run, points: [...run.points] }]));
+    const { time, lastPoint, anyLive, racing, leftOut, report, verdicts } = this;
+    return Object.assign(copy, { time, lastPoint, anyLive, racing, leftOut, report, verdicts });
+  }
+
+  /** Keeps points for another length of time from now on; a long one has fewer a second. What lies further back has to be asked
+      for. */
+  zoom(window) {
+    this.#keep = window + SPARE;
+    this.#spacing = window > WINDOW ? window / ENOUGH : 0;
+    for (const run of this.#runs.values()) run.points = [];
+  }
+
+  /** Takes the points of a frame in. */
   points(frame) {
     // A sidecar's time never runs back. Another one, started after the clock was set back, begins before this page's past ends.
     if (frame.time < this.#clock) this.#setBack(frame.time);
@@ -54,6 +83,7 @@ export class Store {
     this.time = frame.time;
     this.report = frame.results ?? this.report;
     this.leftOut = frame.left_out ?? 0;
+    this.seriesLeftOut = frame.series_left_out ?? 0;
     this.verdicts = gather(frame);
     this.anyLive = frame.processes.some((process) => process.live);
     this.racing = frame.processes.some((process) => process.live && !process.general);
@@ -89,7 +119,7 @@ export class Store {
     const run = this.#run(process.id, process);
     const r = process.rates;
     const last = run.points.at(-1);
-    if (last && time <= last[0]) return;
+    if (last && time <= last[0] + this.#spacing) return;
     const memory = process.general ? [process.live_bytes, process.mapped_bytes, process.resident_bytes] : [null, null, null];
     run.points.push([time, r.allocations_per_second, r.cas_failures_per_second, r.ring_hit_ratio, r.lock_wait_ratio, ...memory]);
     this.lastPoint = Math.max(this.lastPoint, time);
@@ -116,7 +146,7 @@ export class Store {
   }
 
   #forget() {
-    const before = this.lastPoint - KEEP;
+    const before = this.lastPoint - this.#keep;
     for (const [id, run] of this.#runs) {
       let old = 0;
       while (old < run.points.length && run.points[old][0] < before) old += 1;

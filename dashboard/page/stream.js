@@ -7,8 +7,9 @@ const SILENT_AFTER = 4000;
 const GIVE_UP_AFTER = 20000;
 const RETRY_EVERY = 3000;
 
-/** Opens the stream. Calls `onFrame(frame)`, `onHistory(history)` and `onState("live" | "reconnecting" | "ended")`. */
-export function connect({ onFrame, onHistory, onState }) {
+/** Opens the stream. Calls `onFrame(frame)`, `onHistory(history)` and `onState("live" | "reconnecting" | "ended")`; `window()` is
+    how many milliseconds of the past are wanted. Returns a function that asks for them again. */
+export function connect({ onFrame, onHistory, onState, window }) {
   let source = null;
   let lastFrame = performance.now();
   let state = "";
@@ -19,7 +20,7 @@ export function connect({ onFrame, onHistory, onState }) {
 
   async function past() {
     try {
-      const answer = await fetch("/api/history");
+      const answer = await fetch(`/api/history?last=${window()}&step=${Math.round(window() / 600)}`);
       if (answer.ok) onHistory(await answer.json());
     } catch {
       // The stream says that the sidecar is away; the next opening asks again.
@@ -46,4 +47,5 @@ export function connect({ onFrame, onHistory, onState }) {
     // A browser gives up for good after an HTTP error, and never notices a peer that went silent.
     if (source.readyState === EventSource.CLOSED || (source.readyState === EventSource.OPEN && silence > 2 * SILENT_AFTER)) open();
   }, RETRY_EVERY);
+  return past;
 }

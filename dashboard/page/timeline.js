@@ -1,4 +1,4 @@
-// The last minute of every design and program: small charts that share one time axis and one crosshair. The one of memory
+// The last minute, or another length of time, of every design and program: small charts that share one time axis and one crosshair. The one of memory
 // is there once a program is.
 //
 // Invariants: a line is drawn solid only where one process was measured; between processes of a design it is a thin
@@ -23,6 +23,17 @@ const SERIES = {
 
 /** Its three lines have the names that its unit gives them. */
 const MEMORY = { title: "Memory", unit: "live solid, mapped dashed, resident dotted", at: [5, 6, 7], names: ["live", "mapped", "resident"], write: bytes, axis: "bytes" };
+
+/** Milliseconds as a mark of the axis: "40 s", "2:30 min". */
+function short(ms) {
+  const seconds = Math.round(ms / 1000);
+  if (seconds <= 60) return `${seconds} s`;
+  const rest = seconds % 60;
+  return `${Math.floor(seconds / 60)}${rest ? `:${String(rest).padStart(2, "0")}` : ""} min`;
+}
+
+/** Milliseconds in words. */
+export const lengthOf = (ms) => (ms <= 60000 ? `${Math.round(ms / 1000)} seconds` : `${+(ms / 60000).toFixed(1)} minutes`);
 
 function logAxis(values) {
   const positive = values.filter((v) => v > 0);
@@ -78,9 +89,9 @@ class Chart {
     const values = [...designs.values()].flat(2).flatMap((p) => at.map((place) => p[place])).filter(counted);
     const scale = AXES[axis](values, write);
     const [wide, tall] = [width - PAD.left - PAD.right, HEIGHT - PAD.top - PAD.bottom];
-    const x = (time) => PAD.left + ((time - start) / WINDOW) * wide;
+    const x = (time) => PAD.left + ((time - start) / (end - start)) * wide;
     const y = (value) => PAD.top + (1 - Math.min(1, Math.max(0, scale.place(value)))) * tall;
-    this.#drawAxis(scale, spans, x, width, tall);
+    this.#drawAxis(scale, spans, x, width, tall, end - start);
     for (const name of this.#paths.keys()) if (!designs.has(name)) this.#drop(name);
     let said = "";
     for (const [name, runs] of designs) {
@@ -95,7 +106,7 @@ class Chart {
       });
     }
     attribute(this.svg, "data-points", values.length);
-    attribute(this.svg, "aria-label", `${this.series.title}, ${this.series.unit}, last minute${said || "; nothing counted"}`);
+    attribute(this.svg, "aria-label", `${this.series.title}, ${this.series.unit}, ${lengthOf(end - start)}${said || "; nothing counted"}`);
   }
 
   /** A series' name, and which of its lines is meant where it has several. */
@@ -146,20 +157,20 @@ class Chart {
     return { line, bridge, marks, last };
   }
 
-  #drawAxis(scale, spans, x, width, tall) {
+  #drawAxis(scale, spans, x, width, tall, window) {
     const foot = PAD.top + tall;
     const marks = spans.map(({ workload, from }) => [Math.max(PAD.left, x(from)), workload]);
-    const seen = JSON.stringify([scale.ticks, marks.map(([at, w]) => [Math.round(at), w]), width]);
+    const seen = JSON.stringify([scale.ticks, marks.map(([at, w]) => [Math.round(at), w]), width, window]);
     if (seen === this.#axisSeen) return;
     this.#axisSeen = seen;
     const parts = scale.ticks.flatMap(([f, words]) => {
       const at = (PAD.top + (1 - f) * tall).toFixed(1);
       return [svg("path", { d: `M${PAD.left} ${at}H${width - PAD.right}` }), svg("text", { x: PAD.left - 7, y: Number(at) + 4, "text-anchor": "end" }, words)];
     });
-    const seconds = width < 420 ? [60, 40, 20] : [60, 50, 40, 30, 20, 10];
-    for (const s of seconds) {
-      const at = PAD.left + (1 - (s * 1000) / WINDOW) * (width - PAD.left - PAD.right);
-      parts.push(svg("text", { x: at, y: foot + 16, "text-anchor": "middle" }, `\u2212${s} s`));
+    const shares = width < 420 ? [3, 2, 1].map((n) => n / 3) : [6, 5, 4, 3, 2, 1].map((n) => n / 6);
+    for (const share of shares) {
+      const at = PAD.left + (1 - share) * (width - PAD.left - PAD.right);
+      parts.push(svg("text", { x: at, y: foot + 16, "text-anchor": "middle" }, `\u2212${short(share * window)}`));
     }
     parts.push(svg("text", { x: width - PAD.right, y: foot + 16, "text-anchor": "end" }, "0 s"));
     marks.forEach(([at, workload], i) => {
@@ -186,8 +197,10 @@ export class Timelines {
   #drawnAt = -Infinity;
   #pick = null;
 
-  constructor(node, note) {
+  /** `go(time)` is called when the reader asks for a moment, by a click or by Enter at the crosshair. */
+  constructor(node, note, go) {
     this.note = note;
+    this.go = go;
     const grid = html("div", { class: "charts" }, ...this.#charts.map((chart) => chart.node));
     this.grid = grid;
     node.append(this.#legend, grid);
@@ -206,7 +219,10 @@ export class Timelines {
     chart.svg.addEventListener("pointerdown", move);
     chart.svg.addEventListener("pointerleave", leave);
     chart.svg.addEventListener("blur", leave);
+    const go = () => this.last && this.#pick !== null && this.go(this.last.start + this.#pick * (this.last.end - this.last.start));
+    chart.svg.addEventListener("click", go);
     chart.svg.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") return go();
       const step = { ArrowLeft: -1 / 60, ArrowRight: 1 / 60 }[event.key];
       if (!step) return event.key === "Escape" ? leave() : undefined;
       event.preventDefault();
@@ -224,14 +240,15 @@ export class Timelines {
     const at = this.#pick === null ? null : PAD.left + this.#pick * this.#inner();
     for (const each of this.#charts) each.cross(at);
     if (at === null || !this.last) return hideNote(chart);
-    const time = this.last.start + this.#pick * WINDOW;
+    const window = this.last.end - this.last.start;
+    const time = this.last.start + this.#pick * window;
     const rows = [...this.last.designs].flatMap(([name, runs]) => chart.series.at.map((place, i) => {
       const near = runs.flat().filter((p) => counted(p[place]))
         .reduce((best, p) => (!best || Math.abs(p[0] - time) < Math.abs(best[0] - time) ? p : best), null);
       return near && [chart.nameOf(name, i), `${chart.series.write(near[place])} (\u2212${((this.last.end - near[0]) / 1000).toFixed(1)} s)`];
     }));
     const box = chart.svg.getBoundingClientRect();
-    showNote(chart, `${chart.series.title}, nearest to \u2212${((1 - this.#pick) * WINDOW / 1000).toFixed(0)} s`, rows.filter(Boolean),
+    showNote(chart, `${chart.series.title}, nearest to \u2212${((1 - this.#pick) * window / 1000).toFixed(0)} s`, rows.filter(Boolean),
       { left: box.left + at, width: 0, top: box.top + PAD.top, bottom: box.bottom });
   }
 
@@ -244,10 +261,10 @@ export class Timelines {
   }
 
   /** Draws runs ([{ series, program, workload, injected, points }], oldest first) up to the right edge. */
-  update(runs, { end, frozen }) {
+  update(runs, { end, frozen }, window = WINDOW) {
     const still = runs.length > 0 ? "No process lives: the lines stand still at the last numbers." : "No process has lived since the sidecar's history begins.";
     text(this.note, frozen ? still : "");
-    const start = end - WINDOW;
+    const start = end - window;
     const [designs, spans] = [new Map(), []];
     if (!this.#memory && runs.some((run) => run.program)) this.#addMemory();
     for (const { series, program, workload: name, injected, points } of runs) {

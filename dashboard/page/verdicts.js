@@ -102,6 +102,7 @@ export class Verdicts {
   #title = html("h2", { id: "verdicts-title" });
   #more = html("p", { class: "none", hidden: "" });
   #said = html("p", { class: "unseen", role: "status" });
+  #then = false;
 
   /** `show` leads to the grid's cell of a verdict. */
   constructor(node, show) {
@@ -112,14 +113,22 @@ export class Verdicts {
     node.after(this.#said);
   }
 
-  /** Shows what `gather` made of the last frame. */
-  update(gathered, time) {
+  /** Shows what `gather` made of the last frame, or of one of the past: `then`. To go to another moment is not to see anything
+      end. */
+  update(gathered, time, then = false) {
+    const moved = then || this.#then;
+    this.#then = then;
     const found = new Map(gathered.map((line) => [line.key, line]));
     const news = [];
     for (const [key, line] of this.#lines) {
       const now = found.get(key);
       const was = line.on;
       if (now) line.update(now, time);
+      else if (moved) {
+        line.node.remove();
+        this.#lines.delete(key);
+        continue;
+      }
       // Its process is no longer in the frames: as it last was, and over.
       else if (line.on) line.update({ on: [], over: [{ ...line.shown, until: time }] }, time);
       else if (time - line.shown.until > LINGER && !line.read) {
@@ -156,7 +165,8 @@ export class Verdicts {
     this.node.hidden = lines.length === 0;
     attribute(this.node, "data-on", on);
     const counted = (n) => (n === 1 ? "1 verdict" : `${n} verdicts`);
-    text(this.#title, on > 0 ? `${counted(on)} now` : "No verdict now");
+    const when = this.#then ? "then" : "now";
+    text(this.#title, on > 0 ? `${counted(on)} ${when}` : `No verdict ${when}`);
     // What is on goes before what is just over, where there is no room for all.
     let [first, second] = [LINES, Math.max(0, LINES - on)];
     let left = 0;

@@ -34,18 +34,22 @@ macro_rules! assets {
 pub(crate) const ASSETS: &[Asset] = assets! {
     "/"            HTML "index.html";
     "/app.css"     CSS  "app.css";
+    "/past.css"    CSS  "past.css";
     "/app.js"      JS   "app.js";
     "/favicon.svg" SVG  "favicon.svg";
     "/designs.json" JSON "designs.json";
     "/about.js" JS "about.js";
     "/card.js" JS "card.js";
+    "/compare.js" JS "compare.js";
     "/deck.js" JS "deck.js";
     "/designs.js" JS "designs.js";
     "/dom.js" JS "dom.js";
     "/format.js" JS "format.js";
     "/grid.js" JS "grid.js";
+    "/hardware.js" JS "hardware.js";
     "/histogram.js" JS "histogram.js";
     "/measures.js" JS "measures.js";
+    "/past.js" JS "past.js";
     "/program.js" JS "program.js";
     "/results.js" JS "results.js";
     "/sizes.js" JS "sizes.js";

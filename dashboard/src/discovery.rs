@@ -2,17 +2,18 @@
 //!
 //! Invariants: a live segment is mapped once, however often it is read; a dead one is unmapped and its last
 //! snapshot kept, because nothing in it can change any more; a file that cannot be read is said once and asked again
-//! less and less often, and what it last said stands meanwhile; a name stands for a file, and when it goes or comes to
+//! less and less often, and what it last said stands meanwhile; of the dead, the last [`DEAD`] are shown, so that ten
+//! thousand take no more memory than those; a name stands for a file, and when it goes or comes to
 //! stand for another, what the first one counted goes to the retired, once. Only what is known to have gone has gone: a
 //! look that fails changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use stormglass_telemetry::{Directory, Liveness, ReadError, Reaper, Segment, Snapshot};
+use stormglass_telemetry::{Directory, Liveness, ReadError, Reaper, Segment, Snapshot, Stamp};
 
 use crate::retired::Retired;
 use crate::source::Source;
@@ -27,6 +28,11 @@ const PATIENCE: u32 = 3;
 /// Time between two looks for the dead that are to be removed.
 const REAP: Duration = Duration::from_secs(5);
 
+/// Dead processes that are shown; of those that died earlier, only what they counted.
+const DEAD: usize = 128;
+/// A file that comes within this time of another may leave the directory's stamp as it was: so coarse is the kernel's clock.
+const TICK: Duration = Duration::from_millis(50);
+
 /// One file of the directory.
 struct Entry {
     /// Inode, as it was before the file was opened. Pids come back, in containers quickly, and names with them.
@@ -38,8 +44,10 @@ struct Entry {
 enum State {
     /// Mapped, and its process lived at the last read, which said this.
     Live(Box<Segment>, Box<Snapshot>),
-    /// Its process is dead; this is the last that can be said of it.
-    Dead(Box<Snapshot>),
+    /// Its process is dead since (seen) then; this is the last that can be said of it.
+    Dead(Box<Snapshot>, Instant),
+    /// It has been dead for so long, or so many have died since, that only the sums of the retired know of it.
+    Buried,
     /// It could not be read, or has not been read yet. One that could be once has said something.
     Refused { times: u32, next_try: Instant, last: Option<Box<Snapshot>> },
 }
@@ -53,6 +61,11 @@ pub(crate) struct Discovery {
     errors: u64,
     /// Held for as long as the sidecar runs.
     reaper: Option<Reaper>,
+    reaps: bool,
+    /// The names of the dead that are shown, in the order of their deaths.
+    dead: VecDeque<PathBuf>,
+    /// The directory's stamp before the last scan, when that was, and whether a scan would find the same.
+    scanned: Option<(Stamp, Instant, bool)>,
     /// What was last said of the directory itself.
     complaint: Option<String>,
     next_reap: Instant,
@@ -68,13 +81,21 @@ impl Discovery {
             retired: Retired::default(),
             errors: 0,
             reaper: None,
+            reaps: true,
+            dead: VecDeque::new(),
+            scanned: None,
             complaint: None,
             next_reap: Instant::now(),
         }
     }
 
+    /// As [`Discovery::new`], but removes nothing and leaves the right to do so to others.
+    pub(crate) fn onlooker(directory: Directory, keep_dead: Duration) -> Discovery {
+        Discovery { reaps: false, ..Discovery::new(directory, keep_dead) }
+    }
+
     fn reap(&mut self, now: Instant) {
-        if now < self.next_reap {
+        if !self.reaps || now < self.next_reap {
             return;
         }
         self.next_reap = now + REAP.min(self.keep_dead.max(Duration::from_millis(200)));
@@ -89,8 +110,53 @@ impl Discovery {
         }
     }
 
+    /// Whether nothing has come or gone since the last scan.
+    fn is_unchanged(&mut self, now: Instant) -> bool {
+        let Some(stamp) = self.directory.stamp() else {
+            self.scanned = None;
+            return false;
+        };
+        match &mut self.scanned {
+            Some((last, _, true)) if *last == stamp => true,
+            Some((last, at, sure)) if *last == stamp => {
+                *sure = now.duration_since(*at) >= TICK;
+                false
+            }
+            scanned => {
+                *scanned = Some((stamp, now, false));
+                false
+            }
+        }
+    }
+
+    /// Lets go of the dead that are not to be shown any more.
+    fn bury(&mut self, now: Instant) {
+        while let Some(path) = self.dead.front() {
+            let Some(State::Dead(_, since)) = self.entries.get(path).map(|entry| &entry.state) else {
+                // Gone with its file.
+                self.dead.pop_front();
+                continue;
+            };
+            // Whoever removes segments sees the end of those that are removed.
+            let over = !self.reaps && now.duration_since(*since) >= self.keep_dead;
+            let due = over || self.dead.len() > DEAD;
+            if !due {
+                return;
+            }
+            if let Some(path) = self.dead.pop_front()
+                && let Some(entry) = self.entries.get_mut(&path)
+                && let Some(snapshot) = std::mem::replace(&mut entry.state, State::Buried).end()
+            {
+                self.retired.bury(snapshot);
+            }
+        }
+    }
+
     /// Retires what has vanished and takes in what is new.
-    fn rescan(&mut self) {
+    fn rescan(&mut self, now: Instant) {
+        if self.is_unchanged(now) {
+            return;
+        }
         let paths = match self.directory.scan() {
             Ok(paths) => {
                 self.complaint = None;
@@ -125,7 +191,7 @@ impl Discovery {
             gone.extend(other);
             let entry = same.unwrap_or_else(|| Entry {
                 inode,
-                state: State::Refused { times: 0, next_try: Instant::now(), last: None },
+                state: State::Refused { times: 0, next_try: now, last: None },
             });
             self.entries.insert(path, entry);
         }
@@ -138,21 +204,33 @@ impl Discovery {
 
 impl Source for Discovery {
     fn snapshots(&mut self) -> Vec<Snapshot> {
-        self.reap(Instant::now());
-        self.rescan();
         let now = Instant::now();
-        let mut snapshots = Vec::with_capacity(self.entries.len());
-        for (path, entry) in &mut self.entries {
-            match entry.state.read(path, now) {
-                Ok(snapshot) => snapshots.extend(snapshot),
+        self.reap(now);
+        self.rescan(now);
+        let mut entries = std::mem::take(&mut self.entries);
+        for (path, entry) in &mut entries {
+            let died = match entry.state.read(&self.directory, path, now) {
+                Ok(died) => died,
                 Err(error) => {
                     self.errors += u64::from(entry.state.refuse(path, now, &error));
-                    // Left out, its counts would fall, and come back.
-                    snapshots.extend(entry.state.last().cloned());
+                    false
+                }
+            };
+            if died {
+                self.dead.push_back(path.clone());
+                // At once: of ten thousand that are found dead, ten thousand snapshots must not be there at one time.
+                if self.dead.len() > 2 * DEAD
+                    && let Some(snapshot) = std::mem::replace(&mut entry.state, State::Buried).end()
+                {
+                    self.dead.pop_back();
+                    self.retired.bury(snapshot);
                 }
             }
         }
-        snapshots
+        self.entries = entries;
+        self.bury(now);
+        // What cannot be read now is shown as it last was: left out, its counts would fall, and come back.
+        self.entries.values().filter_map(|entry| entry.state.last().cloned()).collect()
     }
 
     fn retired(&self) -> &Retired {
@@ -165,15 +243,15 @@ impl Source for Discovery {
 }
 
 impl State {
-    /// What the file says now, or last said if it is not to be asked yet.
-    fn read(&mut self, path: &Path, now: Instant) -> Result<Option<Snapshot>, ReadError> {
+    /// Takes in what the file says now, if it is to be asked. Whether its process was found to be dead.
+    fn read(&mut self, directory: &Directory, path: &Path, now: Instant) -> Result<bool, ReadError> {
         match self {
-            State::Dead(snapshot) => return Ok(Some((**snapshot).clone())),
-            State::Refused { next_try, last, .. } if now < *next_try => return Ok(last.as_deref().cloned()),
+            State::Dead(..) | State::Buried => return Ok(false),
+            State::Refused { next_try, .. } if now < *next_try => return Ok(false),
             // Liveness is looked at before the counts are read, so the counts of a dead process are its last.
             State::Live(segment, last) => **last = segment.snapshot()?,
             State::Refused { .. } => {
-                let segment = Segment::open(path)?;
+                let segment = directory.open(path)?;
                 let snapshot = segment.snapshot()?;
                 let process = segment.process();
                 tracing::info!(
@@ -186,19 +264,22 @@ impl State {
                 *self = State::Live(Box::new(segment), Box::new(snapshot));
             }
         }
-        let snapshot = self.last().cloned();
-        if let Some(dead) = snapshot.as_ref().filter(|snapshot| snapshot.liveness == Liveness::Dead) {
-            tracing::info!(pid = dead.process.pid, "the process is dead");
-            *self = State::Dead(Box::new(dead.clone()));
+        let State::Live(_, last) = self else { return Ok(false) };
+        if last.liveness == Liveness::Live {
+            return Ok(false);
         }
-        Ok(snapshot)
+        tracing::info!(pid = last.process.pid, "the process is dead");
+        // Its segment is unmapped with this.
+        *self = State::Dead(last.clone(), now);
+        Ok(true)
     }
 
     /// What it said when it could last be read.
     fn last(&self) -> Option<&Snapshot> {
         match self {
-            State::Live(_, last) | State::Dead(last) => Some(last),
+            State::Live(_, last) | State::Dead(last, _) => Some(last),
             State::Refused { last, .. } => last.as_deref(),
+            State::Buried => None,
         }
     }
 
@@ -207,7 +288,8 @@ impl State {
         match self {
             // Its file has lost its name, not its bytes: they stay mapped until here.
             State::Live(segment, last) => Some(segment.snapshot().unwrap_or(*last)),
-            State::Dead(last) => Some(*last),
+            State::Dead(last, _) => Some(*last),
+            State::Buried => None,
             State::Refused { last, .. } => last.map(|last| *last),
         }
     }
@@ -217,7 +299,7 @@ impl State {
         let times = match self {
             State::Refused { times, .. } => *times + 1,
             // It could be read before: what is wrong with it now is no matter of patience.
-            State::Live(..) | State::Dead(_) => PATIENCE,
+            State::Live(..) | State::Dead(..) | State::Buried => PATIENCE,
         };
         let wait = FIRST_RETRY.saturating_mul(1 << (times - 1).min(16)).min(LAST_RETRY);
         let last = self.last().cloned().map(Box::new);
@@ -272,7 +354,7 @@ mod tests {
         let snapshots = discovery.snapshots();
         assert_eq!(snapshots[0].liveness, Liveness::Dead);
         assert_eq!(snapshots[0].counts.sum(Metric::RingHits, Select::ALL), Some(8));
-        assert!(matches!(discovery.entries[&path].state, State::Dead(_)));
+        assert!(matches!(discovery.entries[&path].state, State::Dead(..)));
         fs::remove_file(&path).expect("ours");
         assert!(discovery.snapshots().is_empty());
         assert!(discovery.entries.is_empty());
@@ -404,6 +486,60 @@ mod tests {
             std::thread::sleep(FIRST_RETRY);
         }
         assert_eq!(discovery.errors(), 1);
+    }
+
+    #[test]
+    fn of_many_dead_the_last_are_shown_and_none_is_lost() {
+        let (_place, directory) = place();
+        let count = |directory: &Directory| {
+            let writer = writer(directory);
+            writer.claim().expect("a slot").classes[0].ring_hits.add(1);
+        };
+        let sum = |discovery: &mut Discovery| {
+            let shown = discovery.snapshots();
+            let of = |snapshots: &mut dyn Iterator<Item = &Snapshot>| snapshots.filter_map(hits).sum::<u64>();
+            (shown.len(), of(&mut shown.iter()) + of(&mut discovery.retired().snapshots()))
+        };
+        let many = 2 * DEAD + 40;
+        (0..many).for_each(|_| count(&directory));
+        let mut discovery = Discovery::new(directory.clone(), HOUR);
+        assert_eq!(sum(&mut discovery), (DEAD, many as u64));
+        assert_eq!(sum(&mut discovery), (DEAD, many as u64), "and again, from what is remembered");
+        count(&directory);
+        assert_eq!(
+            sum(&mut discovery),
+            (DEAD, many as u64 + 1),
+            "the newest has taken the oldest one's place"
+        );
+        fs::remove_dir_all(directory.path()).expect("ours");
+        assert_eq!(sum(&mut discovery), (0, many as u64 + 1));
+    }
+
+    #[test]
+    fn an_onlooker_removes_nothing_and_lets_go_in_time() {
+        let (_place, directory) = place();
+        let path = writer(&directory).path().expect("it has a segment").to_owned();
+        let mut discovery = Discovery::onlooker(directory.clone(), HOUR);
+        assert_eq!(discovery.snapshots().len(), 1);
+        discovery.keep_dead = Duration::ZERO;
+        assert_eq!(discovery.snapshots().len(), 0);
+        assert!(path.exists() && directory.reaper().is_some());
+    }
+
+    #[test]
+    fn a_directory_that_stands_still_is_not_listed_again_and_one_that_changes_is() {
+        let (_place, directory) = place();
+        let mut discovery = Discovery::new(directory.clone(), HOUR);
+        let mut writers = vec![writer(&directory)];
+        let begun = Instant::now();
+        while !matches!(discovery.scanned, Some((_, _, true))) {
+            assert_eq!(discovery.snapshots().len(), 1);
+            assert!(begun.elapsed() < Duration::from_secs(20));
+        }
+        for shown in 2..10 {
+            writers.push(writer(&directory));
+            assert_eq!(discovery.snapshots().len(), shown, "seen at once");
+        }
     }
 
     #[test]

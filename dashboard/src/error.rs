@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Why the sidecar does not serve.
 #[derive(Debug)]
@@ -14,20 +15,37 @@ pub enum ServeError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// The server stopped by itself.
-    Serve(io::Error),
-    /// The metrics could not be registered: two rows of the metric table clash.
-    Metrics(String),
+    /// Other machines could reach the address, and nobody said that they may.
+    Exposed {
+        /// The address that was asked for.
+        address: SocketAddr,
+    },
+    /// A file with a secret, or what goes with one, cannot be used.
+    Secret {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it; never what is in it.
+        why: String,
+    },
+    /// Only root may look at the processes of all users.
+    NotRoot,
 }
 
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServeError::Listen { address, source } => listen_sentence(*address, source, f),
-            ServeError::Serve(source) => write!(f, "the server stopped: {source}"),
-            ServeError::Metrics(reason) => {
-                write!(f, "the metric table contradicts itself: {reason}; this is a defect, please report it")
-            }
+            ServeError::Exposed { address } => write!(
+                f,
+                "other machines could reach {address}: say --expose if they are meant to (and --token-file, --tls-cert and \
+                 --tls-key, so that not everybody can read), or listen on 127.0.0.1:{}",
+                address.port()
+            ),
+            ServeError::Secret { path, why } => write!(f, "{} {why}", path.display()),
+            ServeError::NotRoot => write!(
+                f,
+                "only root can see the processes of all users: run it as root, or without --all-users to see your own"
+            ),
         }
     }
 }
@@ -61,8 +79,8 @@ fn listen_sentence(address: SocketAddr, source: &io::Error, f: &mut fmt::Formatt
 impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            ServeError::Listen { source, .. } | ServeError::Serve(source) => Some(source),
-            ServeError::Metrics(_) => None,
+            ServeError::Listen { source, .. } => Some(source),
+            ServeError::Exposed { .. } | ServeError::Secret { .. } | ServeError::NotRoot => None,
         }
     }
 }

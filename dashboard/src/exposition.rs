@@ -1,163 +1,180 @@
-//! `/metrics`: a collector that reads the segments when it is asked, behind the registry and the text encoder of
-//! the `prometheus` crate.
+//! `/metrics`: reads the segments when it is asked, and answers in the words that the client takes.
 //!
-//! Invariants: a series is about the processes of one command, strategy and workload together, and is said once; a
-//! metric that no writer of a group has is absent, never 0; the series of a shard appear with its first count and stay,
-//! so that a counter only ever rises.
+//! ```text
+//! snapshots -> groups (series.rs) -> parts: verdicts.rs, processes.rs, hardware.rs, sidecar.rs -> families, within the budget -> text, OpenMetrics, protobuf
+//! ```
+//!
+//! What else is to be exposed is one more part, in a file of its own.
+//!
+//! Invariants: a series is about the processes of one group together, and is said once; a metric that no writer of a group has
+//! is absent, never 0; the series of a shard appear with its first count and stay, so that a counter only ever rises.
 
+mod budget;
 mod families;
+mod format;
+mod gzip;
+mod hardware;
+mod openmetrics;
+mod processes;
 mod series;
+mod sidecar;
+mod verdicts;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Registry, TextEncoder};
-use stormglass_telemetry::{Metric, Unit};
+use prometheus::{Encoder, ProtobufEncoder, TextEncoder};
+use stormglass_telemetry::Snapshot;
 
-use crate::error::ServeError;
+use crate::perf::SharedPerf;
+use crate::retired::Group;
 use crate::source::SharedSource;
 use crate::verdicts::Verdicts;
+use budget::{Budget, Order};
 use families::Families;
+use series::Series;
+
+pub(crate) use format::{Format, takes_gzip};
+pub use series::Grouping;
 
 /// Labels of every series that is about processes.
 const PROCESS_LABELS: [&str; 3] = ["command", "strategy", "workload"];
 /// Label of the series of processes with an injected delay, and of no others.
 const INJECTED_LABEL: &str = "injected";
 
-/// Value of the header `content-type`.
-pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// How much is said, and of whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Whose counts are added up.
+    pub(crate) grouping: Grouping,
+    /// Series of a scrape at most, the sidecar's own not counted.
+    pub(crate) max_series: u64,
+}
 
-/// The metrics of the sidecar itself, which no segment knows.
+/// What the sidecar knows of its own scrapes, which no segment does.
 #[derive(Debug, Default)]
-struct OwnCounts {
+pub(crate) struct OwnCounts {
     scrapes: AtomicU64,
     nanoseconds: AtomicU64,
+    bytes: AtomicU64,
+    dropped: AtomicU64,
+    /// Series that the last scrape left out.
+    pub(crate) left_out: AtomicU64,
 }
+
+/// Everything that one scrape is made from.
+struct Moment<'a> {
+    snapshots: &'a [Snapshot],
+    /// In the order in which they were first seen.
+    groups: &'a [(Group, Series)],
+    errors: u64,
+    own: &'a OwnCounts,
+    verdicts: &'a Verdicts,
+    perf: &'a SharedPerf,
+}
+
+/// What is exposed, in the order in which the budget is given out; the last is about the scrape itself.
+const PARTS: [fn(&Moment<'_>, &mut Families); 4] =
+    [verdicts::add, processes::add, hardware::add, sidecar::add];
 
 /// Answers scrapes.
 #[derive(Clone)]
-pub(crate) struct Exposition {
-    registry: Registry,
+pub(crate) struct Exposition(Arc<Inner>);
+
+struct Inner {
+    source: SharedSource,
+    verdicts: Verdicts,
+    options: Options,
     own: Arc<OwnCounts>,
+    order: Mutex<Order>,
+    warned: AtomicBool,
 }
 
+/// A family that could not be written; a defect, because all of them are made here.
+#[derive(Debug)]
+pub(crate) struct Unwritable(String);
+
+impl fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unwritable {}
+
 impl Exposition {
-    pub(crate) fn new(source: SharedSource, verdicts: Verdicts) -> Result<Exposition, ServeError> {
-        let own = Arc::new(OwnCounts::default());
-        let collector = SegmentCollector::new(source, verdicts, Arc::clone(&own));
-        let registry = Registry::new();
-        collector
-            .and_then(|c| registry.register(Box::new(c)))
-            .map_err(|e| ServeError::Metrics(e.to_string()))?;
-        Ok(Exposition { registry, own })
+    pub(crate) fn new(source: SharedSource, verdicts: Verdicts, options: Options) -> Exposition {
+        let (own, order, warned) = (Arc::default(), Mutex::default(), AtomicBool::new(false));
+        Exposition(Arc::new(Inner { source, verdicts, options, own, order, warned }))
+    }
+
+    /// What it counts of itself.
+    pub(crate) fn own(&self) -> &Arc<OwnCounts> {
+        &self.0.own
     }
 
     /// The answer to one scrape.
-    pub(crate) fn render(&self) -> Result<String, prometheus::Error> {
+    pub(crate) fn render(&self, format: Format, gzip: bool) -> Result<Vec<u8>, Unwritable> {
         let start = Instant::now();
-        let text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
-        // Relaxed: two statistics; nothing is concluded from their order.
-        self.own.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        self.own.scrapes.fetch_add(1, Ordering::Relaxed);
-        Ok(text)
-    }
-}
-
-/// Reads the segments at each `collect`.
-struct SegmentCollector {
-    source: SharedSource,
-    verdicts: Verdicts,
-    own: Arc<OwnCounts>,
-    descriptors: Vec<Desc>,
-}
-
-impl SegmentCollector {
-    fn new(
-        source: SharedSource,
-        verdicts: Verdicts,
-        own: Arc<OwnCounts>,
-    ) -> Result<SegmentCollector, prometheus::Error> {
-        let descriptors = Metric::ALL
-            .iter()
-            .map(|&metric| {
-                let d = metric.descriptor();
-                let process = PROCESS_LABELS.iter().filter(|_| !is_of_sidecar(metric)).copied();
-                let labels = process.chain(d.labels.iter().map(|l| l.name())).map(str::to_owned);
-                Desc::new(d.name.to_owned(), d.help.to_owned(), labels.collect(), [].into())
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(SegmentCollector { source, verdicts, own, descriptors })
-    }
-}
-
-/// Whether a metric is about the sidecar rather than about a process.
-fn is_of_sidecar(metric: Metric) -> bool {
-    matches!(metric, Metric::Segments | Metric::SegmentErrors | Metric::ScrapeDuration | Metric::Scrapes)
-}
-
-impl Collector for SegmentCollector {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descriptors.iter().collect()
+        let text = encode(&self.families(), format).map_err(Unwritable)?;
+        let body = if gzip { gzip::compress(&text) } else { text };
+        let own = self.own();
+        // Relaxed: statistics; nothing is concluded from their order.
+        own.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        own.scrapes.fetch_add(1, Ordering::Relaxed);
+        own.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        tracing::debug!(?format, gzip, bytes = body.len(), took = ?start.elapsed(), "answered a scrape");
+        Ok(body)
     }
 
-    fn collect(&self) -> Vec<MetricFamily> {
-        let (snapshots, retired, errors) = {
-            let mut source = self.source.lock();
+    fn families(&self) -> Vec<MetricFamily> {
+        let Inner { source, verdicts, options, own, order, .. } = &*self.0;
+        let (snapshots, groups, errors) = {
+            let mut source = source.lock();
             let snapshots = source.snapshots();
-            (snapshots, source.retired().clone(), source.errors())
+            let groups = series::by_group(&snapshots, source.retired(), options.grouping);
+            (snapshots, groups, source.errors())
         };
-        let mut families = Families::default();
-        families.value(Metric::Segments, &[], snapshots.len() as f64);
-        families.value(Metric::SegmentErrors, &[], errors as f64);
-        // Relaxed, both: statistics that tolerate lag.
-        let nanoseconds = self.own.nanoseconds.load(Ordering::Relaxed);
-        families.value(Metric::ScrapeDuration, &[], nanoseconds as f64 / Unit::Seconds.divisor());
-        families.value(Metric::Scrapes, &[], self.own.scrapes.load(Ordering::Relaxed) as f64);
-        for (group, series) in series::by_group(&snapshots, &retired) {
-            let labels = series::labels(&group);
-            families.value(Metric::Up, &labels, f64::from(u8::from(series.live)));
-            families.value(Metric::Threads, &labels, series.threads as f64);
-            families.value(Metric::ThreadsStarted, &labels, series.threads_started as f64);
-            families.value(Metric::ThreadsDropped, &labels, series.threads_dropped as f64);
-            families.value(Metric::SegmentBytes, &labels, series.segment_bytes as f64);
-            for ((metric, _), bytes) in series::HELD.iter().zip(series.held) {
-                if let Some(bytes) = bytes {
-                    families.value(*metric, &labels, bytes as f64);
-                }
-            }
-            families.counts(&series.counts, &labels);
-            for version in &series.versions {
-                let mut labels = labels.clone();
-                labels.push(families::label("version", version));
-                families.value(Metric::ProcessInfo, &labels, 1.0);
-            }
+        source.perf.follow(&snapshots);
+        // A panic while it was held cannot leave it in a bad state: it only ever learns.
+        let groups = order.lock().unwrap_or_else(PoisonError::into_inner).sort(groups);
+        let moment =
+            Moment { snapshots: &snapshots, groups: &groups, errors, own, verdicts, perf: &source.perf };
+        let mut families = Families::within(Budget::of(options.max_series));
+        for part in PARTS {
+            part(&moment, &mut families);
         }
-        self.verdicts(&mut families);
+        self.warn_of(families.dropped());
         families.finish()
     }
-}
 
-impl SegmentCollector {
-    /// What has been found, by the labels that the metric table does not have.
-    fn verdicts(&self, families: &mut Families) {
-        let ledger = self.verdicts.lock();
-        for (group, verdict, place, on) in ledger.active() {
-            let mut labels = series::labels(group);
-            let value = |of: &Option<String>| of.as_deref().unwrap_or_default().to_owned();
-            labels.push(families::label("class", &value(&place.class)));
-            labels.push(families::label("shard", &value(&place.shard)));
-            labels.push(families::label("verdict", verdict.id()));
-            families.value(Metric::VerdictActive, &labels, f64::from(u8::from(on)));
-        }
-        for (group, verdict, count) in ledger.raised() {
-            let mut labels = series::labels(group);
-            labels.push(families::label("verdict", verdict.id()));
-            families.value(Metric::VerdictsRaised, &labels, count as f64);
+    /// Says once that there is more than may be shown.
+    fn warn_of(&self, dropped: u64) {
+        // Relaxed: said twice by two scrapes at one time it would still be said.
+        if dropped > 0 && !self.0.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                dropped,
+                "/metrics leaves out series, because there are more than --max-series {} allows: allow more, or add up \
+                 the processes of a command with --group-by command",
+                self.0.options.max_series
+            );
         }
     }
+}
+
+fn encode(families: &[MetricFamily], format: Format) -> Result<Vec<u8>, String> {
+    let mut out = Vec::with_capacity(1 << 16);
+    match format {
+        Format::Text => TextEncoder::new().encode(families, &mut out).map_err(|e| e.to_string())?,
+        Format::Protobuf => ProtobufEncoder::new().encode(families, &mut out).map_err(|e| e.to_string())?,
+        Format::OpenMetrics => {
+            return openmetrics::encode(families).map(String::into_bytes).map_err(|e| e.to_string());
+        }
+    }
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use stormglass_telemetry::{Delta, Liveness, Measures, Metric, Process, Select, S
 
 use crate::general::General;
 use crate::grid::{Axes, Grid, grid};
-use crate::history::Memory;
+use crate::inside::Inside;
+use crate::perf::PerfFrame;
 use crate::shown::Shown;
 
 /// A process's name for the page: pids are reused, and one process may have several segments.
@@ -84,6 +85,8 @@ pub(crate) struct Frame {
     pub(crate) sidecar_verdicts: Vec<Shown>,
     /// Processes that found no room in the frame.
     pub(crate) left_out: usize,
+    /// Series that the last scrape of /metrics left out.
+    pub(crate) series_left_out: u64,
     /// The newest benchmark report.
     pub(crate) results: Option<Arc<Value>>,
 }
@@ -93,6 +96,8 @@ pub(crate) struct Frame {
 pub(crate) struct ProcessFrame {
     /// Seconds since its last heartbeat.
     age_seconds: f64,
+    /// What the processor and the kernel count of it; null where nobody asked for that.
+    perf: Option<PerfFrame>,
     /// What is wrong now, the worst first; and what was, the newest first.
     verdicts: Vec<Shown>,
     past_verdicts: Vec<Shown>,
@@ -128,6 +133,8 @@ pub(crate) struct Body {
     retries: Retries,
     /// What an allocator of every size has beside its grid; null for a mid pool.
     general: Option<General>,
+    /// What a slow path costs by hardware counters; null where they are not read inside.
+    inside: Option<Inside>,
 }
 
 /// Operations by how often they had to try again; empty if the writer does not count that.
@@ -153,8 +160,14 @@ impl ProcessFrame {
             age_seconds: milliseconds as f64 / 1000.0,
             verdicts: verdicts.0,
             past_verdicts: verdicts.1,
+            perf: None,
             body,
         }
+    }
+
+    /// With what is counted of it from outside.
+    pub(crate) fn with_perf(self, perf: Option<PerfFrame>) -> ProcessFrame {
+        ProcessFrame { perf, ..self }
     }
 
     /// The measures of the frame's span.
@@ -191,6 +204,7 @@ impl Body {
             rates: spans.recent.as_ref().map_or(lifetime, |d| d.measures(Select::ALL)),
             lifetime,
             grid: grid(recent, &axes),
+            inside: Inside::of(&snapshot.counts, &axes),
             axes,
             general: General::of(snapshot, recent),
             retries: recent
@@ -204,21 +218,13 @@ impl Body {
     pub(crate) fn rates(&self) -> &Measures {
         &self.rates
     }
-
-    /// What the time line of memory shows; nothing of a mid pool, whose process holds memory elsewhere.
-    pub(crate) fn memory(&self) -> Memory {
-        if self.general.is_none() {
-            return Memory::default();
-        }
-        Memory { live: self.live_bytes, mapped: self.mapped_bytes, resident: self.resident_bytes }
-    }
 }
 
 /// How far back the difference is taken: about a second. Samples do not fall on whole seconds, so a baseline that
 /// is a little younger will do.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(900);
 /// A process younger than this has no more than its life.
-const YOUTH: Duration = Duration::from_millis(1100);
+pub(crate) const YOUTH: Duration = Duration::from_millis(1100);
 /// A difference over less than this says more about chance than about the process.
 const LEAST: Duration = Duration::from_millis(80);
 
@@ -338,17 +344,20 @@ mod tests {
             processes: vec![ProcessFrame::new(body, &snapshot, now, Default::default())],
             sidecar_verdicts: Vec::new(),
             left_out: 3,
+            series_left_out: 7,
             results: None,
         };
         let json = serde_json::to_value(&frame).expect("a frame is JSON");
         assert_eq!(json["time"], 5);
         assert_eq!(json["left_out"], 3);
+        assert_eq!(json["series_left_out"], 7);
         assert!(json["results"].is_null());
         let process = &json["processes"][0];
         assert_eq!(process["id"], "1-10-0");
         assert_eq!(process["classes"][3], "8192");
         assert_eq!(process["shards"].as_array().map(Vec::len), Some(8));
         assert!(process["general"].is_null());
+        assert!(process["perf"].is_null() && process["inside"].is_null());
         assert_eq!(process["live"], true);
         assert_eq!(process["age_seconds"], 0.25);
         assert_eq!(process["strategy"], "lockfree-single");

@@ -37,13 +37,13 @@ impl Axes {
 }
 
 /// Sums of one metric by class and shard, or `None` where the writer does not have it.
-struct Sums {
+pub(crate) struct Sums {
     shards: usize,
     cells: Option<Vec<u64>>,
 }
 
 impl Sums {
-    fn of(counts: &Counts, metric: Metric, axes: &Axes) -> Sums {
+    pub(crate) fn of(counts: &Counts, metric: Metric, axes: &Axes) -> Sums {
         let shards = axes.shards.len();
         let cells = counts.schema.family(metric).and_then(|family| {
             let class = position(counts, family, Label::Class)?;
@@ -61,7 +61,7 @@ impl Sums {
         Sums { shards, cells }
     }
 
-    fn at(&self, class: usize, shard: usize) -> Option<u64> {
+    pub(crate) fn at(&self, class: usize, shard: usize) -> Option<u64> {
         self.cells.as_ref().map(|cells| cells[class * self.shards + shard])
     }
 }

@@ -3,26 +3,26 @@
 //! Invariant: of a live process it keeps the snapshots of about one second, of a dead one the finished part of its
 //! frame: what is kept grows with the number of processes, never with time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use stormglass_telemetry::{Liveness, Snapshot, clock};
 
-use crate::frame::{Body, Epoch, Frame, INTERVAL, Now, ProcessFrame, ProcessId, Spans};
-use crate::history::{History, PROCESSES};
+use crate::baselines::Baselines;
+use crate::exposition::OwnCounts;
+use crate::frame::{Body, Epoch, Frame, Now, ProcessFrame, ProcessId, Spans};
+use crate::history::{History, Memory, PROCESSES};
+use crate::past::Past;
 use crate::results::Results;
 use crate::source::SharedSource;
 use crate::verdicts::{Clinic, Verdicts};
 
-/// Samples closer together than this are not both kept as baselines.
-const BASELINE_SPACING: Duration = Duration::from_millis(150);
-
 /// What is remembered of one process.
 #[derive(Default)]
 struct Track {
-    /// Baselines, oldest first; exactly one of them is older than the interval, once there is one.
-    earlier: VecDeque<Snapshot>,
+    earlier: Baselines,
     /// Of a dead process: all but its age.
     buried: Option<Arc<Body>>,
 }
@@ -31,10 +31,13 @@ struct Track {
 pub(crate) struct Observer {
     source: SharedSource,
     results: Results,
+    /// What the scrapes beside it count.
+    scrapes: Arc<OwnCounts>,
     epoch: Epoch,
     clinic: Clinic,
     tracks: BTreeMap<ProcessId, Track>,
     pub(crate) history: History,
+    pub(crate) past: Past,
 }
 
 impl Observer {
@@ -43,41 +46,60 @@ impl Observer {
         Observer {
             source,
             results,
+            scrapes: Arc::default(),
             epoch: Epoch::of(unix_ms, clock::monotonic()),
             clinic: Clinic::new(verdicts),
             tracks: BTreeMap::new(),
             history: History::default(),
+            past: Past::default(),
         }
+    }
+
+    /// With the scrapes of an exposition, whose losses its frames tell of.
+    pub(crate) fn beside(self, scrapes: Arc<OwnCounts>) -> Observer {
+        Observer { scrapes, ..self }
     }
 
     /// Reads every process now, and says what is to be shown.
     pub(crate) fn observe(&mut self) -> Frame {
-        let snapshots = self.source.lock().snapshots();
-        let now = self.epoch.at(clock::monotonic());
+        let mut source = self.source.lock();
+        let snapshots = source.snapshots();
+        let now = source.now().unwrap_or_else(|| self.epoch.at(clock::monotonic()));
+        drop(source);
+        self.source.perf.follow(&snapshots);
         self.frame(snapshots, now)
     }
 
     fn frame(&mut self, mut snapshots: Vec<Snapshot>, now: Now) -> Frame {
-        self.clinic.look(&snapshots, now.monotonic);
+        let changes = self.clinic.look(&snapshots, now.monotonic);
         // The living first, then the youngest, so that what is cut off is the longest dead. The frame says how many.
         snapshots.sort_by_key(|s| (s.liveness == Liveness::Dead, std::cmp::Reverse(s.born)));
         let left_out = snapshots.len().saturating_sub(PROCESSES);
         snapshots.truncate(PROCESSES);
         snapshots.sort_by_key(|s| (s.born, ProcessId::of(&s.process)));
 
+        self.past.record(now, left_out as u64, &snapshots);
+        for (id, change) in &changes {
+            self.past.note(now, self.epoch, &snapshots, *id, change);
+        }
         let mut before = std::mem::take(&mut self.tracks);
         let mut processes = Vec::with_capacity(snapshots.len());
         for snapshot in snapshots {
             let id = ProcessId::of(&snapshot.process);
             let mut track = before.remove(&id).unwrap_or_default();
             let body = track.body(&snapshot, now, &mut self.history);
-            processes.push(ProcessFrame::new(body, &snapshot, now, self.clinic.of(id, self.epoch)));
+            let perf = self.source.perf.frame(&snapshot.process);
+            processes.push(
+                ProcessFrame::new(body, &snapshot, now, self.clinic.of(id, self.epoch)).with_perf(perf),
+            );
             track.remember(snapshot);
             self.tracks.insert(id, track);
         }
         let results = self.results.latest();
+        // Relaxed: a statistic.
+        let series_left_out = self.scrapes.left_out.load(Ordering::Relaxed);
         let sidecar_verdicts = self.clinic.own(self.epoch);
-        Frame { time: now.unix_ms, processes, sidecar_verdicts, left_out, results }
+        Frame { time: now.unix_ms, processes, sidecar_verdicts, left_out, series_left_out, results }
     }
 }
 
@@ -86,31 +108,24 @@ impl Track {
         if let Some(body) = &self.buried {
             return Arc::clone(body);
         }
-        let spans = Spans::new(snapshot, self.earlier.iter());
+        let before = self.earlier.before(snapshot.taken);
+        let spans = Spans::new(snapshot, before.iter().chain(self.earlier.newest()));
         let body = Arc::new(Body::new(snapshot, &spans));
         let dead = snapshot.liveness == Liveness::Dead;
         // One that was never seen alive leaves one point, its life; a life is no point on the line of another.
         if spans.recent.is_some() || (dead && self.earlier.is_empty()) {
-            history.record(&snapshot.process, now.unix_ms, body.rates(), &body.memory());
+            history.record(&snapshot.process, now.unix_ms, body.rates(), &Memory::of(snapshot));
         }
         if dead {
-            self.earlier = VecDeque::new();
+            self.earlier = Baselines::default();
             self.buried = Some(Arc::clone(&body));
         }
         body
     }
 
     fn remember(&mut self, snapshot: Snapshot) {
-        if self.buried.is_some() {
-            return;
-        }
-        let distance =
-            |from: &Snapshot, to: &Snapshot| Duration::from_nanos(to.taken.saturating_sub(from.taken));
-        while self.earlier.get(1).is_some_and(|second| distance(second, &snapshot) >= INTERVAL) {
-            self.earlier.pop_front();
-        }
-        if self.earlier.back().is_none_or(|last| distance(last, &snapshot) >= BASELINE_SPACING) {
-            self.earlier.push_back(snapshot);
+        if self.buried.is_none() {
+            self.earlier.remember(snapshot);
         }
     }
 }
@@ -120,6 +135,7 @@ mod tests {
     use stormglass_telemetry::Metric;
 
     use super::*;
+    use crate::history::Asked;
     use crate::synthetic::{self, Fixed, SECOND};
 
     fn observer() -> Observer {
@@ -189,7 +205,7 @@ mod tests {
         let moment = now(&dead);
         let frame = observer.frame(vec![dead], moment);
         assert_eq!(frame.processes[0].rates().allocations_per_second, Some(1e6));
-        let history = serde_json::to_value(&observer.history).expect("JSON");
+        let history = serde_json::to_value(observer.history.part(Asked::default())).expect("JSON");
         assert_eq!(history["points"]["9-90-0"][0][1], 1e6);
     }
 

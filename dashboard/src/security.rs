@@ -1,8 +1,9 @@
 //! Who may ask, and what a browser may do with the answer.
 //!
-//! The sidecar has no password: whoever can reach the address may read. What must not happen is that a web page
-//! from elsewhere reads it through its visitor's browser. A page can make a name of its own point at 127.0.0.1 (DNS
-//! rebinding), but it cannot make the browser send another name in the Host header: so that header is checked.
+//! Without a token whoever can reach the address may read. What must not happen is that a web page from elsewhere reads it through
+//! its visitor's browser. A page can make a name of its own point at 127.0.0.1 (DNS rebinding), but it cannot make the
+//! browser send another name in the Host header: so that header is checked, and so is Origin, where a browser sends one.
+//! docs/SECURITY.md has the whole of it.
 //!
 //! Invariant: every answer, refusals too, carries the headers of [`HEADERS`].
 
@@ -15,6 +16,8 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+
+use crate::exposure::Token;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -65,17 +68,53 @@ fn host_name(host: &str) -> &str {
     &host[..end]
 }
 
-/// Refuses requests for other hosts, and puts the headers on every answer.
-pub(crate) async fn guard(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
-    let mut response = match refusal(&hosts, &request) {
+/// What a request must fulfil.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) hosts: Hosts,
+    pub(crate) token: Option<Token>,
+}
+
+/// The one address that needs no token: that the sidecar is there is no secret from who can connect to it.
+const OPEN: &str = "/healthz";
+/// How to ask: a browser is to ask its user, for a password that is the token.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"stormglass\", charset=\"UTF-8\"");
+
+/// Refuses requests for other hosts, from other origins or without the token, and puts the headers on every answer.
+pub(crate) async fn guard(State(rules): State<Arc<Rules>>, request: Request, next: Next) -> Response {
+    let mut response = match refusal(&rules.hosts, &request) {
         Some(refusal) => refusal.into_response(),
+        None if !is_allowed(&rules, &request) => {
+            let why = "This sidecar asks for its token: send `Authorization: Bearer TOKEN`, or give it as the password.\n";
+            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, CHALLENGE)], why).into_response()
+        }
         None => next.run(request).await,
     };
     response.headers_mut().extend(HEADERS);
     response
 }
 
+fn is_allowed(rules: &Rules, request: &Request) -> bool {
+    let Some(token) = &rules.token else { return true };
+    let said = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    request.uri().path() == OPEN || said.is_some_and(|said| token.is_in(said))
+}
+
+/// Whether the page that sent a request, as its browser says, is one of ours.
+fn is_own_origin(hosts: &Hosts, origin: &HeaderValue) -> bool {
+    let host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    host.is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && hosts.knows(host))
+}
+
 fn refusal(hosts: &Hosts, request: &Request) -> Option<(StatusCode, String)> {
+    let foreign = |origin| !is_own_origin(hosts, origin);
+    if request.headers().get_all(header::ORIGIN).iter().any(foreign) {
+        let why = "A page of another origin may not read this sidecar.\n";
+        return Some((StatusCode::FORBIDDEN, why.to_owned()));
+    }
+    if request.headers().get_all(header::HOST).iter().count() > 1 {
+        return Some((StatusCode::BAD_REQUEST, "The request has two Host headers.\n".to_owned()));
+    }
     let Some(host) = request.headers().get(header::HOST) else {
         return Some((
             StatusCode::BAD_REQUEST,

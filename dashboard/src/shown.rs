@@ -51,6 +51,32 @@ impl Shown {
         }
     }
 
+    /// Whether it is the same verdict at the same place.
+    pub(crate) fn is_of(&self, finding: &Finding) -> bool {
+        let place = &finding.place;
+        (self.verdict, &self.class, &self.shard) == (finding.verdict, &place.class, &place.shard)
+    }
+
+    /// Its title, and where it is.
+    pub(crate) fn headline(&self) -> (&'static str, Option<&str>, Option<&str>) {
+        (self.title, self.class.as_deref(), self.shard.as_deref())
+    }
+
+    /// When it began, and when it was over.
+    pub(crate) fn span(&self) -> (u64, Option<u64>) {
+        (self.since, self.until)
+    }
+
+    /// As it was told while it was on.
+    pub(crate) fn still_on(&self) -> Shown {
+        Shown { until: None, ..self.clone() }
+    }
+
+    /// It is over since then.
+    pub(crate) fn end(&mut self, until: u64) {
+        self.until = Some(until);
+    }
+
     pub(crate) fn past(past: &Past, epoch: Epoch) -> Shown {
         Shown { until: Some(epoch.at(past.until).unix_ms), ..Shown::active(&past.finding, epoch) }
     }

@@ -4,12 +4,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stormglass_telemetry::Snapshot;
 
+use crate::frame::Now;
+use crate::perf::SharedPerf;
 use crate::retired::Retired;
 
 /// A set of processes that can be read, now and again.
 pub(crate) trait Source: Send {
     /// One snapshot of each process that there is, read now. Takes microseconds a process and never waits for one.
     fn snapshots(&mut self) -> Vec<Snapshot>;
+
+    /// The moment that the snapshots are of, where that is not now.
+    fn now(&self) -> Option<Now> {
+        None
+    }
 
     /// What processes counted whose segments have gone since the start.
     fn retired(&self) -> &Retired;
@@ -20,16 +27,20 @@ pub(crate) trait Source: Send {
 
 /// A source that the sampler and the scrapes take turns with.
 #[derive(Clone)]
-pub(crate) struct SharedSource(Arc<Mutex<dyn Source>>);
+pub(crate) struct SharedSource {
+    source: Arc<Mutex<dyn Source>>,
+    /// What is counted of its processes from outside, if somebody asked for that.
+    pub(crate) perf: SharedPerf,
+}
 
 impl SharedSource {
     pub(crate) fn new(source: impl Source + 'static) -> SharedSource {
-        SharedSource(Arc::new(Mutex::new(source)))
+        SharedSource { source: Arc::new(Mutex::new(source)), perf: SharedPerf::default() }
     }
 
     /// The source, for the length of one read. A reader that panicked left nothing half done that the next read
     /// would not do again, so poison is ignored.
     pub(crate) fn lock(&self) -> MutexGuard<'_, dyn Source + 'static> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -22,6 +22,8 @@ use crate::observer::Observer;
 const WATCHED: Duration = Duration::from_millis(200);
 /// Time between samples while none is: enough for the history.
 const UNWATCHED: Duration = Duration::from_millis(500);
+/// Streams at one time: pages that are open. Each is a connection that stays.
+const STREAMS: usize = 64;
 /// Said at the start of a stream: how long a page waits before it asks again, in milliseconds.
 const HELLO: &str = "retry: 1000\n\n";
 
@@ -81,6 +83,9 @@ impl Frames {
         let Some(receiver) = self.sender.upgrade().map(|sender| sender.subscribe()) else {
             return (StatusCode::SERVICE_UNAVAILABLE, "The sidecar is shutting down.\n").into_response();
         };
+        if receiver_count(&self.sender) > STREAMS {
+            return (StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open already.\n").into_response();
+        }
         self.arrival.notify_one();
         let first = stream::once(async { Ok::<_, Infallible>(Bytes::from_static(HELLO.as_bytes())) });
         // A page that is slower than the sampler misses frames instead of falling behind.
@@ -92,6 +97,10 @@ impl Frames {
         let body = Body::from_stream(stream::StreamExt::chain(first, rest));
         ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
     }
+}
+
+fn receiver_count(sender: &Weak<watch::Sender<Bytes>>) -> usize {
+    sender.upgrade().map_or(0, |sender| sender.receiver_count())
 }
 
 /// A frame as an event. JSON has no raw line ends, so it is one `data` line.

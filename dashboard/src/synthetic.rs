@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stormglass_telemetry::{Counts, Liveness, Metric, Process, Schema, Shape, Snapshot};
+use stormglass_telemetry::{Counts, Inside, Liveness, Metric, Process, Schema, Shape, Snapshot};
 
 use crate::retired::Retired;
 use crate::source::Source;
@@ -43,7 +43,7 @@ pub(crate) fn snapshot(process: Process, age: u64) -> Snapshot {
 
 /// As [`snapshot`], of a general allocator with three classes in one shard.
 pub(crate) fn general(pid: u32, age: u64) -> Snapshot {
-    let shape = Shape { class_bytes: &[16, 48, 8192], shards: 1, totals: true };
+    let shape = Shape { class_bytes: &[16, 48, 8192], shards: 1, totals: true, inside: Inside::NONE };
     Snapshot {
         counts: Counts::zero(Arc::new(Schema::of(shape))),
         ..snapshot(Process { workload: String::new(), ..process(pid, "page") }, age)

@@ -143,8 +143,9 @@ impl Clinic {
         Clinic { verdicts, cases: BTreeMap::new(), own: Own::default() }
     }
 
-    /// Takes in one read of all processes.
-    pub(crate) fn look(&mut self, snapshots: &[Snapshot], now: u64) {
+    /// Takes in one read of all processes, and says what has turned on or off in which.
+    pub(crate) fn look(&mut self, snapshots: &[Snapshot], now: u64) -> Vec<(ProcessId, Change)> {
+        let mut all = Vec::new();
         let mut before = std::mem::take(&mut self.cases);
         for snapshot in snapshots {
             let id = ProcessId::of(&snapshot.process);
@@ -154,14 +155,17 @@ impl Clinic {
             });
             let changes = case.diagnostician.see(snapshot, &Around::default());
             self.report(&case.process, &changes);
+            all.extend(changes.into_iter().map(|change| (id, change)));
             self.cases.insert(id, case);
         }
         // Their segments have gone without a last word.
-        for case in before.values_mut() {
+        for (id, case) in &mut before {
             let changes = case.diagnostician.end(now);
             self.report(&case.process, &changes);
+            all.extend(changes.into_iter().map(|change| (*id, change)));
         }
         self.own.look(now, clock::process_time());
+        all
     }
 
     /// What is on in a process, and what was.

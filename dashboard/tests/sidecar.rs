@@ -9,12 +9,7 @@ use stormglass_dashboard::{Config, ServeError, Sidecar};
 use stormglass_telemetry::{Directory, Identity, Op, Writer};
 
 fn config(directory: &Directory) -> Config {
-    Config {
-        listen: "127.0.0.1:0".parse().expect("an address"),
-        directory: directory.clone(),
-        allowed_hosts: Vec::new(),
-        keep_dead: Duration::from_hours(1),
-    }
+    Config { keep_dead: Duration::from_hours(1), ..Config::of(directory.clone()) }
 }
 
 fn runtime() -> tokio::runtime::Runtime {

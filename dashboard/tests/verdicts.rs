@@ -47,12 +47,7 @@ fn storm(directory: &Directory, over: &AtomicBool) {
 }
 
 fn serve(directory: &Directory) -> (SocketAddr, Verdicts) {
-    let config = Config {
-        listen: "127.0.0.1:0".parse().expect("an address"),
-        directory: directory.clone(),
-        allowed_hosts: Vec::new(),
-        keep_dead: Duration::from_hours(1),
-    };
+    let config = Config { keep_dead: Duration::from_hours(1), ..Config::of(directory.clone()) };
     let (started, sidecar) = std::sync::mpsc::channel();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::schema::{Kind, Label, Metric, Op, Shape};
+use crate::schema::{Inside, Kind, Label, Metric, Op, Shape};
 
 /// Metrics that a schema has at most.
 pub(crate) const MAX_FAMILIES: usize = 1024;
@@ -114,6 +114,16 @@ impl Schema {
         Schema::new(labels, families)
     }
 
+    /// Which hardware counters the writer's slow paths are sampled by.
+    pub fn inside(&self) -> Inside {
+        let has = |metric| self.family(metric).is_some();
+        Inside {
+            cycles: has(Metric::SlowPathCycles),
+            instructions: has(Metric::SlowPathInstructions),
+            cache_misses: has(Metric::SlowPathCacheMisses),
+        }
+    }
+
     /// The family of a metric that this build knows, if the writer has it.
     pub fn family(&self, metric: Metric) -> Option<&Family> {
         self.known[metric as usize].map(|i| &self.families[i])
@@ -218,6 +228,11 @@ impl Counts {
     /// The sum of a counter over the selected cells; `None` if the writer does not have it.
     pub fn sum(&self, metric: Metric, select: Select) -> Option<u64> {
         let family = self.schema.family(metric).filter(|f| f.kind == Kind::Counter)?;
+        if select == Select::ALL {
+            // A counter's cells follow each other.
+            let cells = &self.values[family.start..family.start + self.schema.span(family)];
+            return Some(cells.iter().fold(0, |sum, value| sum.wrapping_add(*value)));
+        }
         let mut sum = 0_u64;
         self.visit(family, select, |values| sum = sum.wrapping_add(values[0]));
         Some(sum)
@@ -262,7 +277,7 @@ impl Counts {
     /// adds those metrics that both have, with the same labels, and brings those that are new here; one that means something
     /// else by a name is left out of that name.
     pub fn add(&mut self, other: &Counts) {
-        if self.schema == other.schema {
+        if Arc::ptr_eq(&self.schema, &other.schema) || self.schema == other.schema {
             for (total, value) in self.values.iter_mut().zip(&other.values) {
                 *total = total.saturating_add(*value);
             }
@@ -319,19 +334,26 @@ impl Counts {
         let mut at = vec![0; dims.len()];
         let cells = dims.iter().product::<usize>();
         for cell in 0..cells {
-            let mut rest = cell;
-            for (index, dim) in at.iter_mut().zip(&dims).rev() {
-                *index = rest % dim;
-                rest /= dim;
-            }
             let start = family.start + cell * family.width;
             f(&at, &self.values[start..start + family.width]);
+            // The next one, as a counter of kilometres goes on.
+            for (index, dim) in at.iter_mut().zip(&dims).rev() {
+                *index += 1;
+                if *index < *dim {
+                    break;
+                }
+                *index = 0;
+            }
         }
     }
 
     fn visit(&self, family: &Family, select: Select, mut f: impl FnMut(&[u64])) {
         let wanted: Vec<Option<usize>> =
             family.labels.iter().map(|&l| select.of(&self.schema.labels[l].name)).collect();
+        if wanted.iter().all(Option::is_none) {
+            let values = &self.values[family.start..family.start + self.schema.span(family)];
+            return values.chunks_exact(family.width).for_each(f);
+        }
         self.each(family, |at, values| {
             if wanted.iter().zip(at).all(|(want, index)| want.is_none_or(|w| w == *index)) {
                 f(values);

@@ -12,8 +12,10 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::Uid;
 
 use crate::error::{Problem, ReadError, WriteError};
+use crate::liveness;
 use crate::reader::Segment;
 use crate::snapshot::Liveness;
 
@@ -22,10 +24,21 @@ const EXTENSION: &str = "seg";
 /// How long a segment may take to become ready before its process counts as dead.
 const START: Duration = Duration::from_mins(1);
 
+/// What the directories of all users are called, before the user's number.
+const SHARED: (&str, &str) = ("/dev/shm", "stormglass-");
+
 /// The directory of a user's segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     path: PathBuf,
+    owner: Uid,
+}
+
+/// What a directory looked like: another one after a file has come, gone or been renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    changed: (i64, i64),
 }
 
 impl Directory {
@@ -40,7 +53,41 @@ impl Directory {
 
     /// Any directory.
     pub fn at(path: impl Into<PathBuf>) -> Directory {
-        Directory { path: path.into() }
+        Directory { path: path.into(), owner: rustix::process::geteuid() }
+    }
+
+    /// The default directories of all users of the machine, each of which is trusted with its own user's files and nothing
+    /// else. Only root can read them.
+    pub fn of_all_users() -> Vec<Directory> {
+        Directory::of_users_in(Path::new(SHARED.0))
+    }
+
+    fn of_users_in(shared: &Path) -> Vec<Directory> {
+        let of = |entry: std::fs::DirEntry| {
+            let number = entry.file_name().to_str()?.strip_prefix(SHARED.1)?.parse::<u32>().ok()?;
+            // The greatest number is no user.
+            let owner = (number != u32::MAX).then(|| Uid::from_raw(number))?;
+            Some(Directory { path: entry.path(), owner })
+        };
+        let mut all: Vec<Directory> =
+            std::fs::read_dir(shared).into_iter().flatten().flatten().filter_map(of).collect();
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        all
+    }
+
+    /// Opens a segment of this directory: a file of its user.
+    ///
+    /// # Errors
+    /// If it is not one that this reader understands; the error says what and why.
+    pub fn open(&self, path: &Path) -> Result<Segment, ReadError> {
+        Segment::open_of(path, self.owner)
+    }
+
+    /// What the directory looks like now; none if it is not there or not to be trusted.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.check().ok()?;
+        let meta = symlink_metadata(&self.path).ok()?;
+        Some(Stamp { inode: meta.ino(), changed: (meta.mtime(), meta.mtime_nsec()) })
     }
 
     /// Its path.
@@ -69,7 +116,7 @@ impl Directory {
         if !meta.is_dir() {
             return Err("it is not a directory");
         }
-        if meta.uid() != rustix::process::geteuid().as_raw() {
+        if meta.uid() != self.owner.as_raw() {
             return Err("it belongs to another user");
         }
         if meta.mode() & 0o077 != 0 {
@@ -131,7 +178,9 @@ impl Reaper {
     /// a minute after its file's last change.
     pub fn reap(&self, dead_for: Duration) -> usize {
         let paths = self.directory.scan().unwrap_or_default();
-        let dead = paths.iter().filter(|path| match Segment::open(path) {
+        let due =
+            paths.iter().filter(|path| symlink_metadata(path).is_ok_and(|meta| is_due(&meta, dead_for)));
+        let dead = due.filter(|path| match self.directory.open(path) {
             Ok(segment) => {
                 segment.liveness() == Liveness::Dead && segment.dead_for().is_some_and(|age| age >= dead_for)
             }
@@ -145,8 +194,61 @@ impl Reaper {
     }
 }
 
+/// Whether it is worth opening. Of one whose death is noted, the time of its last change says how long it has been dead, and ten
+/// thousand of those are looked at in little time.
+fn is_due(meta: &Metadata, dead_for: Duration) -> bool {
+    let noted = meta.mode() & 0o777 == liveness::NOTED.as_raw_mode();
+    !noted || unchanged_for(meta) >= dead_for
+}
+
 /// Time since a file's last change; zero where the clock has been set back since.
 fn unchanged_for(meta: &Metadata) -> Duration {
     let changed = meta.modified().unwrap_or_else(|_| SystemTime::now());
     SystemTime::now().duration_since(changed).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directories_of_users_are_those_with_a_number() {
+        let place = tempfile::tempdir().expect("a directory");
+        for name in [
+            "stormglass-0",
+            "stormglass-1000",
+            "stormglass-",
+            "stormglass-x",
+            "stormglass-e2e.1",
+            "stormglass-4294967295",
+            "other-1",
+        ] {
+            std::fs::create_dir(place.path().join(name)).expect("made");
+        }
+        let owners: Vec<u32> =
+            Directory::of_users_in(place.path()).iter().map(|directory| directory.owner.as_raw()).collect();
+        assert_eq!(owners, [0, 1000]);
+        assert!(Directory::of_users_in(Path::new("/nowhere")).is_empty());
+    }
+
+    #[test]
+    fn a_directory_of_another_user_is_refused_whatever_it_is_called() {
+        let place = tempfile::tempdir().expect("a directory");
+        let mine = rustix::process::geteuid().as_raw();
+        let path = place.path().join(format!("stormglass-{}", mine + 1));
+        DirBuilder::new().mode(0o700).create(&path).expect("made");
+        let theirs = Directory::of_users_in(place.path()).remove(0);
+        let refused = theirs.scan().expect_err("it is this user's, and says that it is another's");
+        assert!(matches!(refused.problem, Problem::NotOurs(_)), "{refused}");
+        assert_eq!(theirs.stamp(), None);
+        // Nor is a file of this user one of theirs.
+        let writer = crate::Writer::<7, 8>::create_general(
+            &Directory::at(&path),
+            &crate::Identity::default(),
+            &[1, 2, 3, 4, 5, 6, 7],
+        )
+        .expect("a segment");
+        let refused = theirs.open(writer.path().expect("a path")).expect_err("refused");
+        assert!(matches!(refused.problem, Problem::NotOurs(_)), "{refused}");
+    }
 }

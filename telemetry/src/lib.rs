@@ -10,26 +10,34 @@ mod counts;
 pub mod diagnosis;
 mod directory;
 mod error;
+mod figures;
 mod fork;
 mod histogram;
 mod layout;
+mod layouts;
 mod liveness;
+mod mapping;
 mod measures;
 mod memory;
 mod metrics_md;
 mod parse;
+pub mod perf;
 mod protocol;
+mod quiet;
 mod reader;
 mod resident;
 pub mod schema;
+mod sigbus;
 mod slot;
 mod snapshot;
+mod union;
 mod writer;
 
 pub use cell::Cell;
 pub use counts::{Counts, Family, HistogramCounts, LabelValues, Schema, Select};
-pub use directory::{Directory, Reaper};
+pub use directory::{Directory, Reaper, Stamp};
 pub use error::{ClaimError, Problem, ReadError, WriteError};
+pub use figures::{Dimension, Figure};
 pub use histogram::{
     DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,
 };
@@ -38,8 +46,14 @@ pub use measures::Measures;
 pub use metrics_md::metrics_markdown;
 pub use reader::Segment;
 pub use schema::{
-    ClassCounters, Descriptor, Kind, Label, Metric, Op, Scope, Shape, ShardCounters, TotalCounters, Unit,
+    ClassCounters, Descriptor, Inside, Kind, Label, Metric, Op, Scope, Shape, ShardCounters, TotalCounters,
+    Unit,
 };
 pub use slot::SlotCounters;
 pub use snapshot::{Delta, Held, Liveness, Process, Snapshot};
 pub use writer::{Identity, Slot, Writer};
+
+/// Whether this process may look at everybody's files.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

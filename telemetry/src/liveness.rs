@@ -19,6 +19,9 @@ use rustix::io::Errno;
 
 use crate::snapshot::Liveness;
 
+/// Mode of a file whose process's death is noted.
+pub(crate) const NOTED: Mode = Mode::RUSR;
+
 /// What `/proc` says of a pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
@@ -58,17 +61,17 @@ pub(crate) fn pid_namespace() -> u64 {
     std::fs::metadata("/proc/self/ns/pid").map_or(0, |meta| meta.ino())
 }
 
-/// Probes the lock of a segment that is ready.
-pub(crate) fn probe(file: impl AsFd, pid: u32, writer_start: u64, namespace: u64) -> Liveness {
+/// Probes the lock of a segment that is ready. Its process is also looked up, if `process`, its pid and start time, is given:
+/// where it can be seen, that is in the same pid namespace.
+pub(crate) fn probe(file: impl AsFd, process: Option<(u32, u64)>) -> Liveness {
     let file = file.as_fd();
     if flock(file, FlockOperation::NonBlockingLockShared).is_ok() {
         // Nobody holds it. Unlocking cannot fail on a lock that is held.
         let _ = flock(file, FlockOperation::Unlock);
         return Liveness::Dead;
     }
-    // 0 is what a process writes that cannot see its own: without /proc no pid can be looked up either.
-    let visible = namespace != 0 && writer_start != 0 && namespace == pid_namespace();
-    match if visible { look_up(pid) } else { Found::Unknown } {
+    let Some((pid, writer_start)) = process else { return Liveness::Live };
+    match look_up(pid) {
         Found::Nobody => Liveness::Dead,
         Found::Started(other) if other != writer_start => Liveness::Dead,
         Found::Started(_) | Found::Unknown => Liveness::Live,
@@ -80,10 +83,10 @@ pub(crate) fn note_death(file: impl AsFd) -> bool {
     let file = file.as_fd();
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     fstat(file).is_ok_and(|stat| {
-        Mode::from_raw_mode(stat.st_mode) == Mode::RUSR
+        Mode::from_raw_mode(stat.st_mode) == NOTED
             // In this order: one that is interrupted in between does it again.
             || futimens(file, &Timestamps { last_access: now, last_modification: now }).is_ok()
-                && fchmod(file, Mode::RUSR).is_ok()
+                && fchmod(file, NOTED).is_ok()
     })
 }
 
@@ -114,15 +117,14 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let other = file.reopen().expect("opened");
         flock(&other, FlockOperation::NonBlockingLockExclusive).expect("locked");
-        let (pid, here) = (std::process::id(), pid_namespace());
+        let pid = std::process::id();
         let start = start_time(pid).expect("ours");
-        let of = |pid, start, namespace| probe(&file, pid, start, namespace);
-        assert_eq!(of(pid, start, here), Liveness::Live);
-        assert_eq!(of(pid, start + 1, here), Liveness::Dead, "the pid has come back");
-        assert_eq!(of(u32::MAX, start, here), Liveness::Dead, "there is no such process");
-        assert_eq!(of(u32::MAX, start, here + 1), Liveness::Live, "not to be seen from here");
-        assert_eq!(of(pid, 0, here), Liveness::Live, "a writer that could not see itself");
+        let of = |process| probe(&file, process);
+        assert_eq!(of(Some((pid, start))), Liveness::Live);
+        assert_eq!(of(Some((pid, start + 1))), Liveness::Dead, "the pid has come back");
+        assert_eq!(of(Some((u32::MAX, start))), Liveness::Dead, "there is no such process");
+        assert_eq!(of(None), Liveness::Live, "not to be seen from here");
         drop(other);
-        assert_eq!(of(pid, start, here), Liveness::Dead);
+        assert_eq!(of(Some((pid, start))), Liveness::Dead);
     }
 }

@@ -37,6 +37,15 @@ pub struct Measures {
     pub aba_averted_per_second: Option<f64>,
     /// Mean time of a refill or spill, in nanoseconds of slow path for each batch.
     pub slow_path_nanoseconds_per_batch: Option<f64>,
+    /// Processor cycles of one slow path, by those that were sampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycles_per_slow_path: Option<f64>,
+    /// Instructions of one slow path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions_per_slow_path: Option<f64>,
+    /// Last-level cache misses of one slow path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_misses_per_slow_path: Option<f64>,
 }
 
 fn ratio(numerator: Option<u64>, denominator: Option<u64>) -> Option<f64> {
@@ -67,6 +76,7 @@ impl Delta {
         let wasted = sum(Metric::WalkBlocksWasted);
         let hits = sum(Metric::RingHits);
         let allocations = add(hits, sum(Metric::RingMisses));
+        let samples = sum(Metric::SlowPathSamples);
         let lock_wait = self.counts.histogram(Metric::LockWait, select).map(|h| h.sum);
         Measures {
             allocations_per_second: rate(allocations),
@@ -82,6 +92,9 @@ impl Delta {
             ring_hit_ratio: ratio(hits, allocations),
             aba_averted_per_second: rate(sum(Metric::AbaAverted)),
             slow_path_nanoseconds_per_batch: ratio(sum(Metric::SlowPath), refills),
+            cycles_per_slow_path: ratio(sum(Metric::SlowPathCycles), samples),
+            instructions_per_slow_path: ratio(sum(Metric::SlowPathInstructions), samples),
+            cache_misses_per_slow_path: ratio(sum(Metric::SlowPathCacheMisses), samples),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use core::mem::{offset_of, size_of};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::counts::{Family, LabelValues, MAX_FAMILIES, MAX_VALUES, Schema};
 use crate::error::Problem;
@@ -14,6 +15,7 @@ use crate::layout::{
     BYTE_ORDER, DescriptorRecord, FORMAT, Header, INJECTED_BYTES, LabelRecord, MAGIC, MAX_CHUNKS,
     MAX_LABEL_VALUES, MAX_LABELS,
 };
+use crate::layouts;
 use crate::schema::Kind;
 use crate::snapshot::Process;
 
@@ -32,25 +34,32 @@ pub(crate) struct Geometry {
     pub(crate) heartbeat_offset: u64,
 }
 
-/// A cell of a slot and the value that it adds to.
+/// Cells of a slot that follow each other, and the first of the values, which do too, that they add to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CellAt {
+pub(crate) struct Run {
     pub(crate) offset: u32,
     pub(crate) value: u32,
+    pub(crate) cells: u32,
 }
 
 /// What the head of a segment says.
 #[derive(Debug)]
 pub(crate) struct Head {
-    pub(crate) geometry: Geometry,
     pub(crate) process: Process,
     pub(crate) pid_namespace: u64,
     pub(crate) born: u64,
-    pub(crate) schema: Schema,
+    pub(crate) layout: Arc<Layout>,
+}
+
+/// Where everything lies and what it means: the same for all segments of one version and shape.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) geometry: Geometry,
+    pub(crate) schema: Arc<Schema>,
     /// Cells of no shard: always read.
-    pub(crate) always: Vec<CellAt>,
+    pub(crate) always: Vec<Run>,
     /// Cells by bit of the touched word: read where the bit is set.
-    pub(crate) by_bit: Vec<Vec<CellAt>>,
+    pub(crate) by_bit: Vec<Vec<Run>>,
 }
 
 /// Plain bytes with checked access.
@@ -215,6 +224,30 @@ fn family(bytes: &Bytes<'_>, at: usize, labels: &[LabelValues]) -> Result<(Famil
 /// Reads the head of a segment: everything before its first chunk.
 pub(crate) fn head(bytes: &[u8]) -> Result<Head, Problem> {
     check_magic(bytes)?;
+    let layout = layouts::shared(bytes)?;
+    let bytes = Bytes(bytes);
+    let injected = bytes.text::<INJECTED_BYTES>(offset_of!(Header, injected))?;
+    let process = Process {
+        pid: bytes.u32(offset_of!(Header, pid))?,
+        start_time: bytes.u64(offset_of!(Header, start_time))?,
+        sequence: bytes.u32(offset_of!(Header, sequence))?,
+        command: bytes.text::<16>(offset_of!(Header, command))?,
+        strategy: bytes.text::<32>(offset_of!(Header, strategy))?,
+        workload: bytes.text::<32>(offset_of!(Header, workload))?,
+        injected: (!injected.is_empty()).then_some(injected),
+        version: bytes.text::<16>(offset_of!(Header, version))?,
+        created: bytes.u64(offset_of!(Header, created))?,
+    };
+    Ok(Head {
+        process,
+        pid_namespace: bytes.u64(offset_of!(Header, pid_namespace))?,
+        born: bytes.u64(offset_of!(Header, born))?,
+        layout,
+    })
+}
+
+/// The part of a head that does not depend on the process.
+pub(crate) fn layout(bytes: &[u8]) -> Result<Layout, Problem> {
     let bytes = Bytes(bytes);
     let geometry = geometry(&bytes)?;
 
@@ -265,28 +298,7 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Head, Problem> {
     unique("two metrics have one name", families.iter().map(|family| &family.name))?;
     let schema = Schema::new(labels, families);
     let (always, by_bit) = cells(&schema, &places, geometry.slot_bytes)?;
-
-    let injected = bytes.text::<INJECTED_BYTES>(offset_of!(Header, injected))?;
-    let process = Process {
-        pid: bytes.u32(offset_of!(Header, pid))?,
-        start_time: bytes.u64(offset_of!(Header, start_time))?,
-        sequence: bytes.u32(offset_of!(Header, sequence))?,
-        command: bytes.text::<16>(offset_of!(Header, command))?,
-        strategy: bytes.text::<32>(offset_of!(Header, strategy))?,
-        workload: bytes.text::<32>(offset_of!(Header, workload))?,
-        injected: (!injected.is_empty()).then_some(injected),
-        version: bytes.text::<16>(offset_of!(Header, version))?,
-        created: bytes.u64(offset_of!(Header, created))?,
-    };
-    Ok(Head {
-        geometry,
-        process,
-        pid_namespace: bytes.u64(offset_of!(Header, pid_namespace))?,
-        born: bytes.u64(offset_of!(Header, born))?,
-        schema,
-        always,
-        by_bit,
-    })
+    Ok(Layout { geometry, schema: Arc::new(schema), always, by_bit })
 }
 
 /// The place of every cell, sorted by whether and by which bit of the touched word it may be skipped.
@@ -294,9 +306,9 @@ fn cells(
     schema: &Schema,
     places: &[(u64, Vec<u64>)],
     slot_bytes: u64,
-) -> Result<(Vec<CellAt>, Vec<Vec<CellAt>>), Problem> {
+) -> Result<(Vec<Run>, Vec<Vec<Run>>), Problem> {
     let mut always = Vec::new();
-    let mut by_bit: Vec<Vec<CellAt>> = vec![Vec::new(); 64];
+    let mut by_bit: Vec<Vec<Run>> = vec![Vec::new(); 64];
     for (family, (offset, strides)) in schema.families.iter().zip(places) {
         let dims: Vec<usize> = family.labels.iter().map(|&l| schema.labels[l].values.len()).collect();
         let names: Vec<&str> = family.labels.iter().map(|&l| schema.labels[l].name.as_str()).collect();
@@ -324,11 +336,15 @@ fn cells(
                 return Err(Problem::Malformed("a cell lies outside its slot"));
             }
             let target = if sharded { &mut by_bit[bit] } else { &mut always };
-            for i in 0..family.width {
-                target.push(CellAt {
-                    offset: place as u32 + i as u32 * 8,
-                    value: (family.start + combination * family.width + i) as u32,
-                });
+            let value = (family.start + combination * family.width) as u32;
+            match target.last_mut() {
+                // The operations of a metric, or neighbouring metrics without a shard.
+                Some(last)
+                    if last.offset + last.cells * 8 == place as u32 && last.value + last.cells == value =>
+                {
+                    last.cells += family.width as u32;
+                }
+                _ => target.push(Run { offset: place as u32, value, cells: family.width as u32 }),
             }
         }
     }

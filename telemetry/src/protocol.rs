@@ -62,6 +62,12 @@ pub(crate) fn published(word: &impl Word) -> u32 {
     value
 }
 
+/// As [`published`], of a value that was read from the file instead of a mapping.
+pub(crate) fn seen(value: u32) -> u32 {
+    fence_acquire();
+    value
+}
+
 fn fence_acquire() {
     // Acquire: pairs with the Release in `publish`.
     #[cfg(not(all(test, loom)))]

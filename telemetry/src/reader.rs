@@ -1,147 +1,121 @@
 //! The reader's side of a segment: maps it read-only, checks everything that it says, adds up the slots.
 //!
-//! Invariant: no byte beyond the file's end, as it is when a reading begins, is touched, whatever the file says; and what is
-//! read may change at any time: it is copied once and then checked, or it is a counter.
-//!
-//! What this does not hold against: a file that is cut off *while* it is read. Then the pages are gone from under the
-//! mapping, and the reader gets a SIGBUS. No writer ever does that; only this user can, who can as well kill the reader.
-//! Reading by `pread` would be an error there, and dearer: of 100 processes with 64 threads each, adding up in the mapping
-//! took 25 ms where the copying alone took 27 ms (whole chunks) to 40 ms (only what was touched).
+//! Invariant: no byte beyond the file's end, as it is when a reading begins, is touched, whatever the file says; a file that is
+//! cut off while it is read is an error (sigbus.rs); and what is read may change at any time: it is copied once and then checked,
+//! or it is a counter. What never changes once a segment is ready is read as any file is, so that a segment that is only
+//! looked at is not mapped.
 
 use core::mem::offset_of;
-use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags};
-use rustix::mm::{MapFlags, ProtFlags};
+use rustix::process::Uid;
 
-use crate::counts::{Counts, Schema};
+use crate::counts::Counts;
 use crate::error::{Problem, ReadError};
 use crate::layout::{Header, MAGIC};
-use crate::parse::{self, CellAt, Head};
+use crate::mapping::{Mapping, View};
+use crate::parse::{self, Head, Layout, Run};
+use crate::quiet::{Mark, Quiet};
 use crate::snapshot::{Liveness, Process, Snapshot};
 use crate::{clock, liveness, protocol, resident};
 
 /// Segments larger than this are refused: 4096 slots and room to spare.
 const MAX_BYTES: u64 = 1 << 30;
 
+/// Time between two looks at the process of a segment whose lock is held: only a forked child can hold it for another.
+const LOOK: u64 = 1_000_000_000;
+
 /// A segment that can be read, now and after its process has died.
 #[derive(Debug)]
 pub struct Segment {
     path: PathBuf,
     file: OwnedFd,
+    owner: Uid,
     head: Head,
     process: Arc<Process>,
-    schema: Arc<Schema>,
-    mapping: Mutex<Mapping>,
+    /// Whether pids mean the same to its writer and to this process.
+    same_namespace: bool,
+    state: Mutex<State>,
 }
 
-/// A read-only view of the file's first bytes.
+/// What changes from reading to reading.
 #[derive(Debug)]
-struct Mapping {
-    start: NonNull<u8>,
-    len: usize,
+struct State {
+    /// Made by the first reading.
+    mapping: Option<Mapping>,
+    quiet: Quiet,
+    /// When its process was last looked up.
+    looked: u64,
 }
 
-// SAFETY: the mapping is read through atomics only, and belongs to this value.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    fn of(file: &OwnedFd, len: u64) -> Result<Mapping, Problem> {
-        let len = len as usize;
-        // SAFETY: a new mapping at an address of the kernel's choice aliases nothing.
-        let start = unsafe {
-            rustix::mm::mmap(core::ptr::null_mut(), len, ProtFlags::READ, MapFlags::SHARED, file, 0)
-        };
-        let start = start.map_err(|errno| Problem::System("map it", errno))?;
-        let start = NonNull::new(start.cast()).ok_or(Problem::Malformed("it maps to address 0"))?;
-        Ok(Mapping { start, len })
-    }
-
-    /// The word at `offset`, which must lie inside and be aligned.
-    fn word(&self, offset: usize) -> &AtomicU32 {
-        assert!(offset.is_multiple_of(4) && offset + 4 <= self.len, "{offset} of {}", self.len);
-        // SAFETY: inside the mapping and aligned, by the check; shared memory is only ever read through atomics.
-        unsafe { self.start.add(offset).cast().as_ref() }
-    }
-
-    /// The cell at `offset`, which must lie inside and be aligned.
-    #[inline]
-    fn cell(&self, offset: usize) -> u64 {
-        assert!(offset.is_multiple_of(8) && offset + 8 <= self.len, "{offset} of {}", self.len);
-        // SAFETY: as in `word`.
-        let cell: &AtomicU64 = unsafe { self.start.add(offset).cast().as_ref() };
-        // Relaxed: counters publish nothing, and readers may lag.
-        cell.load(Ordering::Relaxed)
-    }
-
-    /// The first `len` bytes, copied once: what is checked is what is used.
-    fn copy(&self, len: usize) -> Vec<u8> {
-        // Relaxed: `published` stood before this.
-        (0..len / 4).flat_map(|i| self.word(i * 4).load(Ordering::Relaxed).to_ne_bytes()).collect()
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: `of` made exactly this mapping, and no reference outlives the value.
-        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
-    }
+/// What the slots say at one moment.
+struct Sums {
+    counts: Counts,
+    heartbeat: u64,
+    threads: u32,
+    threads_started: u64,
+    threads_dropped: u64,
 }
 
 impl Segment {
-    /// Opens a segment and checks all that it says of itself.
+    /// Opens a segment of this user and checks all that it says of itself.
     ///
     /// # Errors
-    /// If it is not a segment of this user that this reader understands; the error says what and why.
+    /// If it is not a segment that this reader understands; the error says what and why.
     pub fn open(path: &Path) -> Result<Segment, ReadError> {
-        Segment::open_checked(path).map_err(|problem| ReadError { path: path.to_owned(), problem })
+        Segment::open_of(path, rustix::process::geteuid())
     }
 
-    fn open_checked(path: &Path) -> Result<Segment, Problem> {
+    /// As [`Segment::open`], of the user whose directory it lies in.
+    pub(crate) fn open_of(path: &Path, owner: Uid) -> Result<Segment, ReadError> {
+        Segment::open_checked(path, owner).map_err(|problem| ReadError { path: path.to_owned(), problem })
+    }
+
+    fn open_checked(path: &Path, owner: Uid) -> Result<Segment, Problem> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|errno| Problem::System("open it", errno))?;
-        let len = check_file(&file)?;
+        let len = check_file(&file, owner)?;
         // A file that is too short for a header may still say what it is.
-        let mut start = [0; 16];
-        let read =
-            rustix::io::pread(&file, &mut start, 0).map_err(|errno| Problem::System("read it", errno))?;
-        if read == 0 {
+        let start = read_head(&file, size_of::<Header>())?;
+        if start.is_empty() {
             return Err(Problem::Starting);
         }
-        let head_bytes = size_of::<Header>() as u64;
-        if len >= head_bytes && start[..size_of_val(&MAGIC)] == [0; 8] {
+        let head_bytes = size_of::<Header>();
+        if start.len() >= head_bytes && start[..size_of_val(&MAGIC)] == [0; 8] {
             return Err(Problem::Starting);
         }
-        parse::check_magic(&start[..read])?;
-        if len < head_bytes {
-            return Err(Problem::Truncated { has: len, needs: head_bytes });
+        parse::check_magic(&start)?;
+        if start.len() < head_bytes {
+            return Err(Problem::Truncated { has: len, needs: head_bytes as u64 });
         }
-        let mapping = Mapping::of(&file, len)?;
-        if protocol::published(mapping.word(offset_of!(Header, ready))) == 0 {
+        let word = |offset: usize| u32::from_ne_bytes([0, 1, 2, 3].map(|i| start[offset + i]));
+        if protocol::seen(word(offset_of!(Header, ready))) == 0 {
             return Err(Problem::Starting);
         }
-        let chunks_offset = mapping.cell(offset_of!(Header, chunks_offset));
+        let at = offset_of!(Header, chunks_offset);
+        let chunks_offset = u64::from_ne_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|i| start[at + i]));
         if chunks_offset > parse::MAX_HEAD {
             return Err(Problem::Malformed("the first chunk's place"));
         }
         if len < chunks_offset {
             return Err(Problem::Truncated { has: len, needs: chunks_offset });
         }
-        let head = parse::head(&mapping.copy(chunks_offset as usize))?;
-        let needs =
-            parse::needed(&head.geometry, protocol::published(mapping.word(offset_of!(Header, chunks))))?;
+        let head = parse::head(&read_head(&file, chunks_offset as usize)?)?;
+        let needs = parse::needed(&head.layout.geometry, protocol::seen(word(offset_of!(Header, chunks))))?;
         if len < needs {
             return Err(Problem::Truncated { has: len, needs });
         }
         let process = Arc::new(head.process.clone());
-        let schema = Arc::new(head.schema.clone());
-        Ok(Segment { path: path.to_owned(), file, head, process, schema, mapping: Mutex::new(mapping) })
+        let same_namespace = head.pid_namespace != 0 && head.pid_namespace == liveness::pid_namespace();
+        let quiet = Quiet::new(process.pid.wrapping_add(process.sequence));
+        let state = Mutex::new(State { mapping: None, quiet, looked: 0 });
+        Ok(Segment { path: path.to_owned(), file, owner, head, process, same_namespace, state })
     }
 
     /// The file.
@@ -156,7 +130,13 @@ impl Segment {
 
     /// Whether its process lives now.
     pub fn liveness(&self) -> Liveness {
-        liveness::probe(&self.file, self.process.pid, self.process.start_time, self.head.pid_namespace)
+        liveness::probe(&self.file, self.visible_process())
+    }
+
+    /// Pid and start time, where they can be looked up. 0 is what a process writes that cannot see its own.
+    fn visible_process(&self) -> Option<(u32, u64)> {
+        (self.same_namespace && self.process.start_time != 0)
+            .then_some((self.process.pid, self.process.start_time))
     }
 
     /// How long its process has been dead; the first look notes it. None if that cannot be done.
@@ -173,76 +153,149 @@ impl Segment {
     }
 
     fn read(&self) -> Result<Snapshot, Problem> {
+        // A panic while it was held cannot leave it in a bad state: the sums are begun anew at the next full reading.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the counts: a process that dies in between was alive when it was looked at, and its counts are its last.
-        let liveness = self.liveness();
-        // A panic while it was held cannot leave it in a bad state: it is only ever replaced whole.
-        let mut mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
-        let len = check_file(&self.file)?;
-        if len < mapping.len as u64 {
-            return Err(Problem::Truncated { has: len, needs: mapping.len as u64 });
+        let now = clock::monotonic();
+        let look = now.saturating_sub(state.looked) >= LOOK;
+        if look {
+            state.looked = now;
         }
-        let g = self.head.geometry;
-        let chunks = protocol::published(mapping.word(offset_of!(Header, chunks)));
-        let needs = parse::needed(&g, chunks)?;
-        if needs > mapping.len as u64 {
-            if len < needs {
-                return Err(Problem::Truncated { has: len, needs });
+        let liveness = liveness::probe(&self.file, self.visible_process().filter(|_| look));
+        let resident_bytes = (liveness == Liveness::Live && self.same_namespace)
+            .then(|| resident::bytes(self.process.pid))
+            .flatten();
+
+        let len = check_file(&self.file, self.owner)?;
+        let State { mapping, quiet, .. } = &mut *state;
+        let layout = &*self.head.layout;
+        let sums = loop {
+            let mapped = match mapping {
+                Some(mapping) => mapping,
+                None => mapping.insert(Mapping::of(&self.file, len)?),
+            };
+            if len < mapped.len() {
+                return Err(Problem::Truncated { has: len, needs: mapped.len() });
             }
-            *mapping = Mapping::of(&self.file, len)?;
-        }
-
-        // In another namespace the number may be somebody else's.
-        let visible = liveness == Liveness::Live && self.head.pid_namespace == liveness::pid_namespace();
-        let resident_bytes = visible.then(|| resident::bytes(self.process.pid)).flatten();
-
-        let mut counts = Counts::zero(Arc::clone(&self.schema));
-        let mut heartbeat = 0;
-        let mut threads = 0;
-        for chunk in 0..u64::from(chunks) {
-            let chunk_at = (g.chunks_offset + chunk * g.chunk_bytes) as usize;
-            for slot in 0..g.slots_per_chunk {
-                // Relaxed: a gauge.
-                let owner = mapping.word(chunk_at + slot as usize * 4).load(Ordering::Relaxed);
-                threads += u32::from(owner != 0);
-                let at = chunk_at + (g.slots_offset + slot * g.slot_bytes) as usize;
-                heartbeat = heartbeat.max(mapping.cell(at + g.heartbeat_offset as usize));
-                let mut add = |cells: &[CellAt]| {
-                    for cell in cells {
-                        let value = &mut counts.values[cell.value as usize];
-                        *value = value.wrapping_add(mapping.cell(at + cell.offset as usize));
-                    }
-                };
-                add(&self.head.always);
-                let mut touched = mapping.cell(at + g.touched_offset as usize);
-                while touched != 0 {
-                    add(&self.head.by_bit[touched.trailing_zeros() as usize]);
-                    touched &= touched - 1;
+            let full = liveness == Liveness::Dead;
+            match mapped.watched(|view| add_up(view, layout, quiet, full, mapped.len())) {
+                Some(Ok(sums)) => break sums,
+                Some(Err(Problem::Truncated { needs, .. })) if needs <= len && mapped.len() < len => {
+                    // It has grown since it was mapped.
+                    *mapping = None;
+                }
+                Some(Err(problem)) => return Err(problem),
+                None => {
+                    let needs = mapped.len();
+                    *mapping = None;
+                    let has = check_file(&self.file, self.owner)?;
+                    return Err(Problem::Truncated { has, needs });
                 }
             }
-        }
+        };
         Ok(Snapshot {
             process: Arc::clone(&self.process),
             liveness,
             taken: clock::monotonic(),
             born: self.head.born,
-            heartbeat,
-            threads,
-            threads_started: mapping.cell(offset_of!(Header, threads_started)),
-            threads_dropped: mapping.cell(offset_of!(Header, threads_dropped)),
+            heartbeat: sums.heartbeat,
+            threads: sums.threads,
+            threads_started: sums.threads_started,
+            threads_dropped: sums.threads_dropped,
             segment_bytes: len,
             resident_bytes,
-            counts,
+            counts: sums.counts,
         })
     }
 }
 
-/// Size of a file that may be a segment: a regular file of this user.
-fn check_file(file: &OwnedFd) -> Result<u64, Problem> {
+/// Adds up all slots of all chunks, as many as there are now. `len` are the bytes of the view.
+fn add_up(view: View<'_>, layout: &Layout, quiet: &mut Quiet, full: bool, len: u64) -> Result<Sums, Problem> {
+    let g = layout.geometry;
+    let chunks = protocol::published(view.word(offset_of!(Header, chunks)));
+    let needs = parse::needed(&g, chunks)?;
+    if needs > len {
+        return Err(Problem::Truncated { has: len, needs });
+    }
+    let mut counts = Counts::zero(Arc::clone(&layout.schema));
+    let (mut heartbeat, mut threads) = (0, 0);
+    let mut marks = Vec::with_capacity(chunks as usize * g.slots_per_chunk as usize);
+    for chunk in 0..u64::from(chunks) {
+        let chunk_at = (g.chunks_offset + chunk * g.chunk_bytes) as usize;
+        for slot in 0..g.slots_per_chunk {
+            // Relaxed: a gauge.
+            let owner = view.word(chunk_at + slot as usize * 4).load(Ordering::Relaxed);
+            threads += u32::from(owner != 0);
+            let at = chunk_at + (g.slots_offset + slot * g.slot_bytes) as usize;
+            let mark = Mark {
+                heartbeat: view.cell(at + g.heartbeat_offset as usize),
+                touched: view.cell(at + g.touched_offset as usize),
+                sum: add(view, at, &layout.always, &mut counts.values),
+            };
+            heartbeat = heartbeat.max(mark.heartbeat);
+            marks.push(mark);
+        }
+    }
+    quiet.add(&mut counts.values, &marks, full, |slot, values| {
+        let (chunk, slot_in_chunk) = (slot as u64 / g.slots_per_chunk, slot as u64 % g.slots_per_chunk);
+        let chunk_at = g.chunks_offset + chunk * g.chunk_bytes;
+        let at = (chunk_at + g.slots_offset + slot_in_chunk * g.slot_bytes) as usize;
+        // Now, not as it was marked: what is touched since counts, too.
+        let mut touched = view.cell(at + g.touched_offset as usize);
+        while touched != 0 {
+            add(view, at, &layout.by_bit[touched.trailing_zeros() as usize], values);
+            touched &= touched - 1;
+        }
+    });
+    Ok(Sums {
+        counts,
+        heartbeat,
+        threads,
+        threads_started: view.cell(offset_of!(Header, threads_started)),
+        threads_dropped: view.cell(offset_of!(Header, threads_dropped)),
+    })
+}
+
+/// Adds the cells of some runs of the slot at `at` to their values; returns the cells' sum.
+#[inline]
+fn add(view: View<'_>, at: usize, runs: &[Run], values: &mut [u64]) -> u64 {
+    let mut sum = 0_u64;
+    for run in runs {
+        let cells = view.cells(at + run.offset as usize, run.cells as usize);
+        let values = &mut values[run.value as usize..][..run.cells as usize];
+        for (value, cell) in values.iter_mut().zip(cells) {
+            // Relaxed: counters publish nothing, and readers may lag.
+            let count = cell.load(Ordering::Relaxed);
+            *value = value.wrapping_add(count);
+            sum = sum.wrapping_add(count);
+        }
+    }
+    sum
+}
+
+/// The file's first bytes: `len` of them, or as many as there are.
+fn read_head(file: &OwnedFd, len: usize) -> Result<Vec<u8>, Problem> {
+    let mut bytes = vec![0; len];
+    let mut read = 0;
+    while read < len {
+        match rustix::io::pread(file, &mut bytes[read..], read as u64) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(Problem::System("read it", errno)),
+        }
+    }
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Size of a file that may be a segment: a regular file of the user who may have put it there.
+fn check_file(file: &OwnedFd, owner: Uid) -> Result<u64, Problem> {
     let stat = rustix::fs::fstat(file).map_err(|errno| Problem::System("look at it", errno))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Problem::NotOurs("it is not a regular file"));
     }
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
+    if stat.st_uid != owner.as_raw() {
         return Err(Problem::NotOurs("it belongs to another user"));
     }
     let len = stat.st_size.cast_unsigned();

@@ -13,7 +13,7 @@ use core::mem::offset_of;
 
 use crate::Cell;
 use crate::histogram::{DURATION_BOUNDS, DurationHistogram, RETRY_BOUNDS, RetryHistogram};
-pub use words::{Descriptor, Kind, Label, Op, Scope, Shape, Unit};
+pub use words::{Descriptor, Inside, Kind, Label, Op, Scope, Shape, Unit};
 
 /// Block sizes of the mid pool's classes, in bytes: a geometric row from 2 to 32 KiB, in whole KiB.
 pub const CLASS_BYTES: [u32; 7] = [2048, 3072, 5120, 8192, 12288, 20480, 32768];
@@ -61,6 +61,10 @@ metrics! {
         pages_adopted = PagesAdopted: Counter => Events, "Pages taken over from threads that had ended.";
         heaps_adopted = HeapsAdopted: Counter => Events, "Page heaps of ended threads taken over, each whole, with all its pages and free blocks.";
         slow_path = SlowPath: Counter => Seconds, "Time in refills and spills with this home shard.";
+        slow_path_samples = SlowPathSamples: Counter => Events, "Slow paths, and visits to this shard by steals, that were sampled by hardware counters.";
+        slow_path_cycles = SlowPathCycles: Counter => Events, "Processor cycles in user mode inside those; divide by the samples.";
+        slow_path_instructions = SlowPathInstructions: Counter => Events, "Instructions in user mode inside those.";
+        slow_path_cache_misses = SlowPathCacheMisses: Counter => Events, "Last-level cache misses in user mode inside those.";
         cas_retries = CasRetries: Histogram => Retries, "Retries of one operation on a shared list.";
         lock_wait = LockWait: Histogram => Seconds, "Time from wanting the shard's lock to having it, where it was contended.";
         lock_hold = LockHold: Histogram => Seconds, "Time the shard's lock was held.";
@@ -102,12 +106,19 @@ metrics! {
         large_live_bytes = LargeLiveBytes: Gauge => Bytes, "Bytes that callers hold in allocations above the largest class.";
         resident_bytes = ResidentBytes: Gauge => Bytes, "Resident memory of the whole process as the kernel counts it; a process with two segments shows it in both.";
         segment_bytes = SegmentBytes: Gauge => Bytes, "Size of the shared-memory segments, also of the dead while they are kept.";
+        perf_events = PerfEvents: Counter => Events, "Events in processes that `--perf` is attached to, by `event` (`task_clock` in nanoseconds), scaled where they took turns.";
+        perf_state = PerfState: Gauge => Events, "1 for each `state` in which an `event` is: `counting`, `scaled`, `unsupported`, `forbidden`, `failed` (label `event`).";
+        perf_running_ratio = PerfRunningRatio: Gauge => Events, "Share of the time for which an `event` was on a counter, 0 to 1.";
         verdict_active = VerdictActive: Gauge => Events, "1 while the verdict that the label verdict names is on at this class and shard (each empty where it is about no single one), 0 once it is off; a series appears when it is first on. See docs/VERDICTS.md.";
         verdicts_raised = VerdictsRaised: Counter => Events, "Times that the verdict that the label verdict names has turned on, at any class and shard.";
         segments = Segments: Gauge => Events, "Segments that the sidecar shows (no process labels).";
         segment_errors = SegmentErrors: Counter => Events, "Files in the segment directory that the sidecar refused to read (no process labels).";
         scrape_duration = ScrapeDuration: Counter => Seconds, "Time that scrapes spent reading segments and building the answer (no process labels).";
         scrapes = Scrapes: Counter => Events, "Scrapes of /metrics answered (no process labels).";
+        scrape_bytes = ScrapeBytes: Counter => Bytes, "Bytes of the answers to scrapes, compressed where they were (no process labels).";
+        series = Series: Gauge => Events, "Series of this scrape, each bucket of a histogram one (no process labels).";
+        series_dropped = SeriesDropped: Counter => Events, "Series that scrapes left out because they would have passed --max-series, counted at each scrape (no process labels).";
+        build_info = BuildInfo: Gauge => Events, "Always 1; the label tells the sidecar's version (no process labels).";
     }
 }
 

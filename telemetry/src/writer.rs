@@ -24,9 +24,12 @@ use crate::layout::{
     Chunk, DescriptorRecord, Header, LabelRecord, MAGIC, MAX_CHUNKS, SLOTS_OFFSET, chunks_offset,
     descriptor_record, field, label_record,
 };
-use crate::schema::{CLASSES, Label, SHARDS, Shape};
+use crate::schema::{CLASSES, Inside, Label, SHARDS, Shape};
 use crate::slot::SlotCounters;
 use crate::{clock, liveness, protocol};
+
+/// Number of this process's next segment.
+static SEQUENCE: AtomicU32 = AtomicU32::new(0);
 
 /// What a segment says of its process, besides what the kernel knows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,6 +40,8 @@ pub struct Identity<'a> {
     pub workload: &'a str,
     /// What delay is injected, else empty; cut after [`INJECTED_BYTES`](crate::INJECTED_BYTES).
     pub injected: &'a str,
+    /// Which hardware counters its threads sample their slow paths by.
+    pub inside: Inside,
 }
 
 /// A process's counters, by `C` classes and `S` shards of each: the mid pool's, unless said otherwise.
@@ -109,7 +114,7 @@ impl Writer {
     /// # Errors
     /// If the directory is not this user's alone, or the file system has no room.
     pub fn create(directory: &Directory, identity: &Identity<'_>) -> Result<Writer, WriteError> {
-        Writer::shaped(directory, identity, Shape::MID)
+        Writer::shaped(directory, identity, Shape { inside: identity.inside, ..Shape::MID })
     }
 }
 
@@ -123,7 +128,11 @@ impl<const C: usize, const S: usize> Writer<C, S> {
         identity: &Identity<'_>,
         class_bytes: &[u32; C],
     ) -> Result<Writer<C, S>, WriteError> {
-        Writer::shaped(directory, identity, Shape { class_bytes, shards: S, totals: true })
+        Writer::shaped(
+            directory,
+            identity,
+            Shape { class_bytes, shards: S, totals: true, inside: identity.inside },
+        )
     }
 
     /// `shape` has `C` classes and `S` shards.
@@ -135,14 +144,15 @@ impl<const C: usize, const S: usize> Writer<C, S> {
         const { SlotCounters::<C, S>::FITS };
         directory.prepare()?;
         let pid = std::process::id();
-        let mut sequence = 0;
+        // Relaxed: a hint, which saves a process of many segments from trying the names of all its others.
+        let mut sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
         let (file, path) = loop {
             let path = directory.segment_path(pid, sequence);
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             match rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) {
                 Ok(file) => break (file, path),
                 // Another pool of this process has it, or a dead process had the same pid: never take a file over.
-                Err(Errno::EXIST) => sequence += 1,
+                Err(Errno::EXIST) => sequence = sequence.wrapping_add(1),
                 Err(errno) => return Err(WriteError::system("make the segment", &path, errno)),
             }
         };

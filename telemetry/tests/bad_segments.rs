@@ -1,11 +1,13 @@
 //! Segments that are not what they say: each gets an error that says what and why, and none gets a fault or a panic.
 #![cfg(not(loom))]
 
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use stormglass_telemetry::{Directory, Identity, Problem, Segment, Writer};
+use stormglass_telemetry::{Directory, Identity, Metric, Problem, Segment, Select, Writer};
 
 fn segment() -> (tempfile::TempDir, Directory, PathBuf, Vec<u8>) {
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -181,6 +183,46 @@ fn links_and_directories_of_others_are_refused() {
         Directory::at(dir.path().join("none")).scan().expect("no directory, no segments"),
         Vec::<PathBuf>::new()
     );
+}
+
+#[test]
+fn a_segment_that_is_cut_off_and_mended_while_it_is_read_is_an_error_or_right() {
+    let (_dir, _directory, path, bytes) = segment();
+    put(&path, &bytes);
+    let segment = Segment::open(&path).expect("good");
+    let end = AtomicBool::new(false);
+    let (good, cut) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = std::fs::File::options().write(true).open(&path).expect("ours");
+            while !end.load(Ordering::Relaxed) {
+                file.set_len(8192).expect("cut");
+                std::thread::yield_now();
+                file.write_all_at(&bytes, 0).expect("mended");
+            }
+        });
+        let (mut good, mut cut) = (0, 0);
+        let until = Instant::now() + Duration::from_secs(20);
+        while (good < 20 || cut < 20) && Instant::now() < until {
+            match segment.snapshot() {
+                Ok(snapshot) => {
+                    // Mended in mid-reading it may miss counts, but makes up none.
+                    let refills = snapshot.counts.sum(Metric::Refills, Select::ALL).expect("counted");
+                    assert!(refills <= 3, "{refills}");
+                    good += 1;
+                }
+                Err(error) => {
+                    assert!(
+                        matches!(error.problem, Problem::Truncated { .. } | Problem::Malformed(_)),
+                        "{error}"
+                    );
+                    cut += 1;
+                }
+            }
+        }
+        end.store(true, Ordering::Relaxed);
+        (good, cut)
+    });
+    assert!(cut > 0, "{good} readings, and none met the cut");
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use stormglass_telemetry::{
-    Counts, Directory, Identity, Label, Metric, Op, Schema, Segment, Select, Shape, Snapshot, Writer,
+    Counts, Directory, Identity, Inside, Label, Metric, Op, Schema, Segment, Select, Shape, Snapshot, Writer,
 };
 
 /// A made-up list for a general allocator: 16 bytes, 32 bytes, and so on.
@@ -17,7 +17,8 @@ const SIZES: [u32; 40] = {
     sizes
 };
 
-const IDENTITY: Identity<'static> = Identity { strategy: "page", workload: "", injected: "" };
+const IDENTITY: Identity<'static> =
+    Identity { strategy: "page", workload: "", injected: "", inside: Inside::NONE };
 
 fn place() -> (tempfile::TempDir, Directory) {
     let place = tempfile::tempdir().expect("a temporary directory");
@@ -45,7 +46,10 @@ fn a_reader_takes_the_classes_and_shards_that_the_writer_has() {
     slot.totals.large_allocations.add(7);
     let snapshot = read(&writer);
     let counts = &snapshot.counts;
-    assert_eq!(*counts.schema, Schema::of(Shape { class_bytes: &SIZES, shards: 1, totals: true }));
+    assert_eq!(
+        *counts.schema,
+        Schema::of(Shape { class_bytes: &SIZES, shards: 1, totals: true, inside: Inside::NONE })
+    );
     assert_eq!(counts.schema.label_values(Label::Class)[39], "640");
     assert_eq!(counts.schema.label_values(Label::Shard), ["0"]);
     assert_eq!(counts.sum(Metric::RingHits, Select::ALL.class(39)), Some(3));

@@ -253,6 +253,18 @@ fn turn(dice: &mut Dice, own: &mut Vec<Piece>) {
             // SAFETY: takes any number.
             unsafe { malloc_trim(0) };
         }
+        // Far above any limit that is set.
+        99 if dice.one_in(20) => {
+            // SAFETY: takes any size; freed at once.
+            unsafe {
+                // The compiler knows what malloc is, and that this block is of no use.
+                let block = core::hint::black_box(malloc(3 << 30));
+                if block.is_null() {
+                    REFUSED.fetch_add(1, Relaxed);
+                }
+                free(block);
+            }
+        }
         _ => {}
     }
 }

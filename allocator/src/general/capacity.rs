@@ -16,7 +16,7 @@ use super::size_class::Class;
 const MOST_OF_A_RING: usize = 1 << 20;
 /// What all rings may hold beyond their first capacities, in bytes: as much as the thread caches of gperftools' tcmalloc
 /// may (`TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES`).
-pub(super) const ROOM: usize = 32 << 20;
+pub(super) const ROOM: usize = 128 << 20;
 
 /// What they may hold.
 pub(super) static ALL: Shares = Shares::new(ROOM);

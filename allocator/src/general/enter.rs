@@ -7,6 +7,8 @@
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
+use stormglass_telemetry::clock;
+
 use super::process::Core;
 use super::thread::{Home, ThreadHeap};
 use super::{check, dead, errno, exit, tls};
@@ -25,6 +27,7 @@ pub(super) fn with_heap<R>(core: &'static Core, f: impl FnOnce(&mut ThreadHeap) 
         // SAFETY: this thread's own, and nobody has borrowed it: whoever has runs no code that comes here.
         let heap = unsafe { &mut *heap };
         core.segment.follow(core, heap);
+        heap.settle_sampler();
         // Where blocks are checked, or nobody knows yet whether they are to be, all calls go the long way.
         if !check::is_on() {
             tls::set_front(heap.front());
@@ -63,6 +66,7 @@ fn occupy(core: &'static Core) -> Option<&'static Home> {
             let home: &'static Home = unsafe { home.as_ref() };
             // Relaxed: under the lock.
             threads.vacant = home.next_vacant.load(Ordering::Relaxed);
+            core.resting.fetch_sub(1, Ordering::Relaxed);
             home
         } else {
             let home = Home::map()?;
@@ -83,12 +87,12 @@ pub(super) fn leave(core: &'static Core, home: &'static Home) {
     home.figures.owner.leave();
     // SAFETY: the thread's own, which it does not reach any more through its pointer; or that of a thread that is no more.
     let heap = unsafe { &mut *home.heap() };
-    heap.empty(core);
     core.threads.with(None, |threads| {
-        threads.ended.add(&heap.end());
+        threads.ended.add(&heap.end(clock::monotonic()));
         threads.living -= 1;
         // Relaxed: under the lock.
         home.next_vacant.store(threads.vacant, Ordering::Relaxed);
         threads.vacant = core::ptr::from_ref(home).cast_mut();
+        core.resting.fetch_add(1, Ordering::Relaxed);
     });
 }

@@ -23,7 +23,7 @@ use core::ffi::c_int;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering;
 
-use super::process::{Core, LARGE};
+use super::process::{Core, LARGE, TRANSFER};
 use super::thread::{Home, ThreadHeap};
 use super::{check, tls};
 
@@ -64,6 +64,7 @@ pub(super) fn before(core: &Core) {
     check::before_fork();
     core.shared.hold();
     core.threads.hold();
+    TRANSFER.before_fork();
     core.space.before_fork();
     LARGE.before_fork();
 }
@@ -72,6 +73,7 @@ pub(super) fn before(core: &Core) {
 pub(super) fn after(core: &Core) {
     LARGE.after_fork();
     core.space.after_fork();
+    TRANSFER.after_fork();
     core.threads.release();
     core.shared.release();
     check::after_fork();
@@ -98,7 +100,12 @@ pub(super) fn after_in_child(core: &'static Core) {
         // SAFETY: homes never go away.
         let home: &'static Home = unsafe { home.as_ref() };
         next = NonNull::new(home.next.load(Ordering::Relaxed));
-        if !survivors.contains(&home.heap()) && home.figures.is_in_use() {
+        if survivors.contains(&home.heap()) {
+            continue;
+        }
+        // SAFETY: the child's one thread is here, and this is another's.
+        unsafe { home.close_counters() };
+        if home.figures.is_in_use() {
             threads.ended.add(&home.figures.own());
             home.figures.forget();
             threads.living -= 1;

@@ -11,8 +11,8 @@
 //! a thread that has no heap, or must not use it (check/).
 //!
 //! Invariants: the places below a ring's length hold blocks of its class, owned by the ring; its length is at most its capacity, and
-//! that at most [`PLACES`]. Only its thread uses a front. The counters are those of the thread's slot whenever a capacity is
-//! above 0.
+//! that at most [`PLACES`]. Only its thread uses a front; between two lives, who holds the lock (resting.rs), and then none
+//! but the ways that count nothing. While a thread has it and a capacity is above 0, the counters are those of the thread's slot.
 
 use core::cell::Cell;
 use core::mem::offset_of;
@@ -193,12 +193,13 @@ impl Front {
         true
     }
 
-    /// Adds as many blocks as fit, none of which is a return.
-    pub(super) fn add_all(&self, class: Class, blocks: impl Iterator<Item = NonNull<u8>>) {
+    /// Adds as many blocks as fit, none of which is a return; how many.
+    pub(super) fn add_all(&self, class: Class, blocks: impl Iterator<Item = NonNull<u8>>) -> usize {
         let (len, capacity) = (self.len(class), self.capacity(class));
         let places = self.blocks(class)[len..capacity].iter();
         let added = places.zip(blocks).map(|(place, block)| place.set(block.as_ptr())).count();
         self.cursor(class).len.set((len + added) as u16);
+        added
     }
 
     /// Takes the newest block out without counting a hit: the one that a miss hands to its caller.

@@ -15,8 +15,9 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::path::Path;
 
-use stormglass_telemetry::{Directory, Identity, Writer};
+use stormglass_telemetry::{Directory, Identity, Inside, Writer};
 
+use super::errno;
 use super::process::LIMIT;
 use crate::heap::Heap;
 use crate::misuse;
@@ -51,15 +52,15 @@ pub(super) fn size_of(block: NonNull<u8>) -> Option<usize> {
 }
 
 /// Makes the pool for the design that the user names, where that is not the one that serves anyway. May allocate.
-pub(super) fn make(name: &[u8], directory: &Directory) {
+pub(super) fn make(name: &[u8], directory: &Directory, inside: Inside) {
     let known = core::str::from_utf8(name).ok().and_then(|name| name.parse::<StrategyId>().ok());
     let Some(strategy) = known else { return unknown(name) };
     if strategy == StrategyId::Page {
         return;
     }
-    let identity = Identity { strategy: strategy.name(), ..Identity::default() };
+    let identity = Identity { strategy: strategy.name(), inside, ..Identity::default() };
     let writer = Writer::create(directory, &identity).unwrap_or_else(|_| Writer::detached());
-    let config = PoolConfig { strategy, ..PoolConfig::default() };
+    let config = PoolConfig { strategy, inside, ..PoolConfig::default() };
     match Pool::new(config, writer) {
         Ok(mut pool) => {
             pool.region.charge_to(Payer {
@@ -91,7 +92,12 @@ fn unknown(name: &[u8]) {
 
 /// A heap of the pool for one thread.
 pub(super) fn heap(pool: &'static Pool) -> Option<Heap<'static>> {
-    pool.heap().ok()
+    // Opening the thread's hardware counters is the one thing about it that goes through the C library.
+    errno::kept(|| {
+        let mut heap = pool.heap().ok()?;
+        heap.settle_sampler();
+        Some(heap)
+    })
 }
 
 /// The pool's segment.

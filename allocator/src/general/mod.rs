@@ -2,7 +2,7 @@
 //! face of `libstormglass.so`.
 //!
 //! ```text
-//!  allocate --<= 32 KiB--> ring of the class (front.rs) --miss--> pages (../page/) --none free--> space (space.rs)
+//!  allocate --<= 32 KiB--> ring of the class (front.rs) --miss--> transfer.rs --none--> pages (../page/) --> space (space.rs)
 //!           `--> 32 KiB--> large (large/)
 //!  free      the class byte of the granule says the class (space.rs), the ring takes the block; a full ring spills
 //! ```
@@ -11,11 +11,13 @@
 //! |---|---|
 //! | size_class.rs | 45 classes from 16 bytes to 32 KiB and a line |
 //! | space.rs | address space of the pages, given out and taken back |
+//! | transfer.rs | batches that pass from ring to ring, before pages |
 //! | upkeep.rs | where a thread's pages come from and go, and when memory goes back |
 //! | front.rs, capacity.rs | the rings of a thread, which are all that most calls touch, and how large they are |
-//! | thread.rs, enter.rs, tls.rs, exit.rs, dead.rs | what else a thread has, how it comes by it, and how it ends |
+//! | thread.rs, enter.rs, tls.rs, exit.rs, resting.rs, dead.rs | what else a thread has, how it comes by it, and how it ends |
 //! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
+//! | inside.rs | hardware counters inside slow paths, if the user wants them |
 //! | mid.rs | another design of the mid pool for 2 to 32 KiB, if the user names one |
 //! | plain.rs | the ways of a block |
 //! | check/ | a layer between callers and plain.rs, where misuse is looked for |
@@ -39,18 +41,21 @@ mod exit;
 mod figures;
 mod fork;
 mod front;
+mod inside;
 pub(crate) mod large;
 pub(crate) mod limit;
 mod mid;
 mod options;
 mod plain;
 mod process;
+mod resting;
 mod segment;
 mod size_class;
 mod space;
 mod stats;
 mod thread;
 mod tls;
+mod transfer;
 mod upkeep;
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -199,6 +204,12 @@ pub fn segment_path(room: &mut [u8]) -> Option<&[u8]> {
 /// without one (`_exit`).
 pub fn remove_segment() {
     segment::remove();
+}
+
+/// Samples slow paths by software events, as if they were those of a PMU: for tests, before the first allocation.
+#[doc(hidden)]
+pub fn sample_software_events() {
+    inside::sample_software_events();
 }
 
 /// Takes every lock of the allocator: the process is about to fork. Registered by itself; for who forks by other means.

@@ -19,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) keep: bool,
     /// The process says why it runs uncounted (`STORMGLASS_VERBOSE`).
     pub(crate) verbose: bool,
+    /// Slow paths are sampled by hardware counters (`STORMGLASS_PERF`).
+    pub(crate) perf: bool,
     /// Huge pages (`STORMGLASS_THP`).
     pub(crate) huge_pages: bool,
 }
@@ -31,6 +33,7 @@ impl Options {
         check: false,
         keep: false,
         verbose: false,
+        perf: false,
         huge_pages: false,
     };
 
@@ -50,6 +53,7 @@ impl Options {
             b"CHECK" => self.check = value == b"1",
             b"KEEP" => self.keep = value == b"1",
             b"VERBOSE" => self.verbose = value == b"1",
+            b"PERF" => self.perf = value == b"1",
             b"THP" => self.huge_pages = value == b"1",
             _ => {}
         }
@@ -98,6 +102,7 @@ mod tests {
         assert!(options.keep && !options.check && !options.verbose);
         assert_eq!(read(&["STORMGLASS_PURGE_MS=-1"]).purge, None);
         assert_eq!(read(&["STORMGLASS_LIMIT=17"]).limit, Some(17));
+        assert!(read(&["STORMGLASS_PERF=1"]).perf);
         assert!(read(&["STORMGLASS_CHECK=1", "STORMGLASS_VERBOSE=1", "STORMGLASS_THP=1"]).check);
     }
 

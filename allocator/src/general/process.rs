@@ -14,7 +14,7 @@ use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
 use core::ptr::{NonNull, null_mut};
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use stormglass_telemetry::Writer;
 use stormglass_telemetry::clock::Clock;
@@ -28,6 +28,7 @@ use super::segment::Segment;
 use super::size_class::CLASSES;
 use super::space::{self, Space};
 use super::thread::Home;
+use super::transfer::Transfer;
 use super::{check, dead, errno, exit, fork};
 use crate::futex::Futex;
 use crate::page::{Pages, Records};
@@ -36,6 +37,9 @@ use crate::page::{Pages, Records};
 pub(super) static LIMIT: Limit = Limit::none();
 /// Blocks above 32 KiB.
 pub(super) static LARGE: Large = Large::new(Bounds::DEFAULT, &LIMIT);
+
+/// Batches between the rings.
+pub(super) static TRANSFER: Transfer = Transfer::new();
 
 /// How long free memory is kept, in nanoseconds.
 static PURGE: AtomicU64 = AtomicU64::new(1_000_000_000);
@@ -66,6 +70,8 @@ pub(super) struct Core {
     pub(super) threads: ForkLock<Threads>,
     /// The heap of all threads that have none.
     pub(super) shared: ForkLock<Option<&'static Home>>,
+    /// How many heaps are without a thread: a hint, beside the list that is under the lock.
+    pub(super) resting: AtomicUsize,
     /// When idle page heaps were last looked at.
     looked_at_idle: AtomicU64,
     purged: AtomicU64,
@@ -185,6 +191,7 @@ fn make() -> Option<Core> {
             next_look: dead::FIRST_LOOK,
         }),
         shared: ForkLock::new(None),
+        resting: AtomicUsize::new(0),
         looked_at_idle: AtomicU64::new(0),
         purged: AtomicU64::new(0),
     })

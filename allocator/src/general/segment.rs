@@ -17,9 +17,10 @@ use core::time::Duration;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use stormglass_telemetry::{Directory, Identity, WriteError, Writer, clock};
+use stormglass_telemetry::{Directory, Identity, Inside, WriteError, Writer, clock};
 
 use super::errno;
+use super::inside;
 use super::mid;
 use super::process::{self, Core};
 use super::size_class::{CLASS_BYTES, CLASSES};
@@ -79,7 +80,8 @@ impl Segment {
         }
         let Some(options) = process::read_options() else { return };
         let directory = directory();
-        match create(&directory) {
+        let inside = inside::decide(options.perf);
+        match create(&directory, inside) {
             Ok(writer) => {
                 // Release: pairs with the Acquire in `writer`.
                 self.writer.store(Box::into_raw(Box::new(writer)), Ordering::Release);
@@ -95,7 +97,7 @@ impl Segment {
         if not_before == 0
             && let Some(name) = variable(b"STORMGLASS_STRATEGY=")
         {
-            mid::make(name, &directory);
+            mid::make(name, &directory, inside);
         }
         self.state.store(SETTLED, Ordering::Relaxed);
     }
@@ -156,8 +158,8 @@ fn directory() -> Directory {
     }
 }
 
-fn create(directory: &Directory) -> Result<Writer<CLASSES, 1>, WriteError> {
-    let identity = Identity { strategy: "page", ..Identity::default() };
+fn create(directory: &Directory, inside: Inside) -> Result<Writer<CLASSES, 1>, WriteError> {
+    let identity = Identity { strategy: "page", inside, ..Identity::default() };
     if rustix::process::getpid().as_raw_nonzero().get().unsigned_abs().is_multiple_of(TIDY)
         && let Some(reaper) = directory.reaper()
     {

@@ -3,7 +3,7 @@
 //! The short ways are in front.rs; here is what they do not know.
 //!
 //! Invariants: a thread heap is used by one thread at a time, or by whoever holds the lock of the shared one; blocks in its rings are
-//! owned by it. Between two lives its rings are empty and of capacity 0, it holds no pages and has no slot. Its home comes zeroed from
+//! owned by it. Between two lives it rests (resting.rs): it has no slot, and its rings and pages are under the lock of the list of heaps. Its home comes zeroed from
 //! the kernel and is never unmapped, so that figures of all threads can be read at any time.
 
 use core::cell::UnsafeCell;
@@ -11,23 +11,27 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::AtomicPtr;
 
 use rustix::mm::{MapFlags, ProtFlags};
+use stormglass_telemetry::perf::Sampler;
 use stormglass_telemetry::{Slot, SlotCounters, clock};
 
 use super::capacity::{self, Turn};
 use super::dead::Owner;
 use super::figures::{Figures, Sums};
 use super::front::Front;
+use super::inside;
 use super::mid;
-use super::process::{self, Core};
+use super::process::{self, Core, TRANSFER};
 use super::size_class::{CLASSES, Class};
+use super::space::Blocks;
+use super::transfer::{self, Detour};
 use super::upkeep::KEEPING;
 use crate::Pool;
-use crate::batch::Batch;
+use crate::batch::{BATCH, Batch};
 use crate::block::Block;
 use crate::heap::Heap;
 use crate::injection::Delay;
 use crate::misuse;
-use crate::page::Held;
+use crate::page::{Held, Pages};
 use crate::site::Tally;
 
 /// A thread's counters.
@@ -48,7 +52,7 @@ pub(super) struct ThreadHeap {
     /// When it last looked for pages to give back.
     looked: u64,
     pub(super) held: Held<CLASSES>,
-    /// Classes whose heaps may keep a whole page (upkeep.rs), plus 1.
+    /// Classes whose heaps may keep a whole page (upkeep.rs), by their marks.
     pub(super) keeping: [u8; KEEPING],
     slot: Option<OwnSlot>,
     /// Its part of the pool that serves mid sizes, if one does.
@@ -59,6 +63,8 @@ pub(super) struct ThreadHeap {
     used: [u64; CLASSES],
     figures: &'static Figures,
     front: &'static Front,
+    /// Its thread's hardware counters, if the user wants them.
+    sampler: Sampler,
 }
 
 /// Where a heap lives, and what does not belong to its thread.
@@ -81,7 +87,7 @@ impl Home {
         // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
         let memory = unsafe { rustix::mm::mmap_anonymous(null_mut(), size_of::<Home>(), flags.0, flags.1) };
         let home: NonNull<Home> = NonNull::new(memory.ok()?.cast())?;
-        // SAFETY: mapped, aligned to a page and long enough; never unmapped. Zeroes are a value of every field but these six
+        // SAFETY: mapped, aligned to a page and long enough; never unmapped. Zeroes are a value of every field but these seven
         // (numbers, null pointers, atomics, an empty front), and these are written before there is a reference to the whole.
         unsafe {
             let heap = UnsafeCell::raw_get(&raw const (*home.as_ptr()).heap);
@@ -89,6 +95,7 @@ impl Home {
             (&raw mut (*heap).held).write(Held::default());
             (&raw mut (*heap).slot).write(None);
             (&raw mut (*heap).mid).write(None);
+            (&raw mut (*heap).sampler).write(Sampler::off());
             (&raw mut (*heap).figures).write(&(*home.as_ptr()).figures);
             (&raw mut (*heap).front).write(&(*home.as_ptr()).front);
             Some(home.as_ref())
@@ -99,10 +106,38 @@ impl Home {
     pub(super) fn heap(&self) -> *mut ThreadHeap {
         self.heap.get()
     }
+
+    /// In the child of a fork: closes the counters of a thread that is not there.
+    ///
+    /// # Safety
+    /// The child has one thread, and this is not its heap's home.
+    pub(super) unsafe fn close_counters(&self) {
+        // SAFETY: nobody uses the heap; a thread that was just opening its counters had none yet (the sampler's own rule).
+        let sampler = unsafe { &mut (*self.heap.get()).sampler };
+        sampler.close();
+    }
 }
 
 // SAFETY: all but the heap and the front is atomics; these are reached by the heap's pointer, whose user vouches for both.
 unsafe impl Sync for Home {}
+
+/// The token of a block that a ring or a batch gave up, so that this is its only one.
+fn owned(address: NonNull<u8>, class: Class, blocks: Blocks) -> Block {
+    match blocks.number(address) {
+        Some(number) => Block::claim(number),
+        None => misuse::interior(address, class.bytes()),
+    }
+}
+
+/// Counts how a batch passed the lock, or why it did not.
+fn count_passage<T>(passage: Result<T, Detour>, tally: Tally<'_>) -> Option<T> {
+    match passage {
+        Ok(_) => tally.counters.lock_acquisitions.add(1),
+        Err(Detour::Held) => tally.counters.lock_try_failures.add(1),
+        Err(Detour::Nothing) => {}
+    }
+    passage.ok()
+}
 
 impl ThreadHeap {
     /// Begins a life, with empty rings. Needs the lock of the list of heaps.
@@ -115,7 +150,8 @@ impl ThreadHeap {
         self.turns = [Turn::None; CLASSES];
         self.front.look_at(core.space.view());
         for class in Class::all() {
-            self.front.set_capacity(class, capacity::first(class));
+            // What its last thread left stays, and so does what that found out about its needs.
+            self.front.set_capacity(class, self.front.capacity(class).max(capacity::first(class)));
         }
     }
 
@@ -155,11 +191,21 @@ impl ThreadHeap {
         Tally { counters: self.counters_apart().shard(class.index(), 0), delay: Delay::NONE }
     }
 
+    /// Opens the thread's hardware counters, if the user wants them and it has not done so.
+    #[inline]
+    pub(super) fn settle_sampler(&mut self) {
+        if !self.sampler.is_settled() {
+            inside::settle(&mut self.sampler);
+        }
+    }
+
     /// A block after the ring was found empty.
     pub(super) fn allocate_after_refill(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
         self.front.take(class).or_else(|| {
             self.turn(class, Turn::Refill);
-            self.allocate_from_pages(class, self.front.capacity(class) / 2, core).map(|(block, _)| block)
+            self.allocate_from_transfer(class, core).or_else(|| {
+                self.allocate_from_pages(class, self.front.capacity(class) / 2, core).map(|(block, _)| block)
+            })
         })
     }
 
@@ -171,9 +217,30 @@ impl ThreadHeap {
         }
     }
 
+    /// A block of a batch that another ring has spilled, the others of which go into the ring.
+    fn allocate_from_transfer(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
+        let start = clock::ticks();
+        self.sampler.begin(start);
+        let (counters, tally) = (self.counters_apart(), self.tally(class));
+        let taken = TRANSFER.take(class, |batch| {
+            let fit = self.front.add_all(class, transfer::blocks(batch));
+            self.to_pages(class, transfer::blocks(&batch[fit..]), core, counters);
+            fit
+        });
+        let fit = count_passage(taken, tally)?;
+        tally.counters.refills.add(1);
+        tally.counters.refilled_blocks.add(fit as u64);
+        counters.classes[class.index()].ring_refilled_blocks.add(fit as u64);
+        counters.classes[class.index()].ring_misses.add(1);
+        let block = self.front.take_newest(class);
+        self.end_slow_path(class, start, core);
+        block
+    }
+
     /// A block of a batch of at most `most`, the others of which go into the ring.
     fn allocate_from_pages(&mut self, class: Class, most: usize, core: &Core) -> Option<(NonNull<u8>, bool)> {
         let start = clock::ticks();
+        self.sampler.begin(start);
         let mut batch = Batch::of_at_most(most);
         self.fill(class, &mut batch, core);
         if batch.is_empty() && self.purge(core) {
@@ -235,7 +302,8 @@ impl ThreadHeap {
             return;
         }
         let start = clock::ticks();
-        self.spill_oldest(class, self.front.capacity(class) / 2, core);
+        self.sampler.begin(start);
+        self.spill_batch(class, core);
         let counters = &self.counters_apart().classes[class.index()];
         counters.ring_spills.add(1);
         // There is room now.
@@ -250,19 +318,66 @@ impl ThreadHeap {
         larger.inspect(|&larger| self.front.set_capacity(class, larger)).is_some()
     }
 
+    /// Moves the older half of a ring to where another ring finds it, or to their pages.
+    fn spill_batch(&mut self, class: Class, core: &Core) {
+        let (half, tally) = ((self.front.capacity(class) / 2).min(BATCH), self.tally(class));
+        let blocks = core.space.blocks(class);
+        let put = TRANSFER.put(class, |places| {
+            let (mut places, mut last) = (places.iter_mut(), null_mut());
+            self.front.take_oldest(class, half, |address| {
+                // What is no block must not become another thread's, nor a block that was freed twice in a row two threads'. The pages,
+                // which would find every block that is freed twice, are not asked.
+                if blocks.number(address).is_none() {
+                    misuse::interior(address, class.bytes());
+                }
+                if core::mem::replace(&mut last, address.as_ptr()) == address.as_ptr() {
+                    misuse::freed_twice();
+                }
+                if let Some(place) = places.next() {
+                    *place = address.as_ptr();
+                }
+            });
+            half
+        });
+        if count_passage(put, tally).is_some() {
+            self.counters().classes[class.index()].ring_spilled_blocks.add(half as u64);
+        } else {
+            self.spill_oldest(class, half, core);
+        }
+    }
+
     /// Moves the `n` oldest blocks of a ring to their pages.
     fn spill_oldest(&mut self, class: Class, n: usize, core: &Core) {
-        let counters = &self.counters_apart().classes[class.index()];
+        self.spill_counting(class, n, core, self.counters_apart());
+        self.shed(class, core);
+    }
+
+    /// As [`ThreadHeap::spill_oldest`], counted by whoever does it.
+    fn spill_counting(&self, class: Class, n: usize, core: &Core, counters: &Counters) {
         let mut batch = Batch::new();
         let blocks = core.space.blocks(class);
-        self.front.take_oldest(class, n.min(batch.room()), |address| {
-            let Some(number) = blocks.number(address) else { misuse::interior(address, class.bytes()) };
-            // The ring gave it up, so this is its only token.
-            batch.push(Block::claim(number));
-        });
-        counters.ring_spilled_blocks.add(batch.len() as u64);
-        core.pages.spill(class.index(), &self.held, batch, self.tally(class));
-        self.shed(class, core);
+        self.front
+            .take_oldest(class, n.min(batch.room()), |address| batch.push(owned(address, class, blocks)));
+        counters.classes[class.index()].ring_spilled_blocks.add(batch.len() as u64);
+        let tally = Tally { counters: counters.shard(class.index(), 0), delay: Delay::NONE };
+        core.pages.spill(class.index(), &self.held, batch, tally);
+    }
+
+    /// Gives blocks that are in no ring to their pages.
+    pub(super) fn to_pages(
+        &self,
+        class: Class,
+        addresses: impl Iterator<Item = NonNull<u8>>,
+        core: &Core,
+        counters: &Counters,
+    ) {
+        let mut batch = Batch::new();
+        let blocks = core.space.blocks(class);
+        for address in addresses.take(BATCH) {
+            batch.push(owned(address, class, blocks));
+        }
+        let tally = Tally { counters: counters.shard(class.index(), 0), delay: Delay::NONE };
+        core.pages.spill(class.index(), &self.held, batch, tally);
     }
 
     fn spill_whole(&mut self, class: Class, core: &Core) {
@@ -278,7 +393,7 @@ impl ThreadHeap {
     }
 
     /// Empties the rings that were not used since this was last called, and makes them as small as at first.
-    fn spill_unused(&mut self, core: &Core) {
+    pub(super) fn spill_unused(&mut self, core: &Core) {
         for class in Class::all() {
             let counters = &self.counters_apart().classes[class.index()];
             let used = counters.ring_hits.get().wrapping_add(counters.ring_returns.get());
@@ -297,7 +412,9 @@ impl ThreadHeap {
 
     fn end_slow_path(&mut self, class: Class, start: u64, core: &Core) {
         let nanoseconds = core.clock.nanoseconds(clock::ticks().wrapping_sub(start));
-        self.counters().shard(class.index(), 0).slow_path.add(nanoseconds);
+        let shard = self.counters().shard(class.index(), 0);
+        shard.slow_path.add(nanoseconds);
+        self.sampler.end(shard);
         self.tick(core);
     }
 
@@ -324,25 +441,36 @@ impl ThreadHeap {
         self.purge(core)
     }
 
-    /// Gives all blocks and pages to whoever comes next.
-    pub(super) fn empty(&mut self, core: &Core) {
-        self.spill_all(core);
-        self.mid = None;
-        let counters = self.counters_apart();
-        core.pages
-            .retire(&mut self.held, |class| Tally { counters: counters.shard(class, 0), delay: Delay::NONE });
+    /// Gives what it has of a class to whoever comes next, counted by who asks for it; whether that was anything.
+    pub(super) fn give_up(&mut self, class: Class, core: &Core, counters: &Counters) -> bool {
+        let any = self.front.len(class) > 0 || Pages::has_any(class.index(), &self.held);
+        while self.front.len(class) > 0 {
+            self.spill_counting(class, self.front.len(class), core, counters);
+        }
+        self.shrink(class, capacity::first(class));
+        if !any {
+            return false;
+        }
+        let tally = Tally { counters: counters.shard(class.index(), 0), delay: Delay::NONE };
+        core.pages.retire(class.index(), &mut self.held, tally);
+        true
     }
 
-    /// Ends the life of an empty heap and gives the slot back; what the heap has counted. Needs the lock of the list of heaps.
-    pub(super) fn end(&mut self) -> Sums {
+    /// Ends a life and gives the slot back; what the heap has counted. Needs the lock of the list of heaps.
+    pub(super) fn end(&mut self, now: u64) -> Sums {
         let own = self.figures.own();
-        for class in Class::all() {
-            self.shrink(class, 0);
-        }
+        self.mid = None;
+        self.sampler.close();
+        self.looked = now;
         self.figures.set(null_mut(), &Sums::ZERO);
         self.counters = NonNull::dangling();
         self.slot = None;
         own
+    }
+
+    /// When it last looked for pages to give back; between two lives, when it came to rest.
+    pub(super) fn looked(&self) -> u64 {
+        self.looked
     }
 
     /// Which segment the slot is of.
@@ -369,8 +497,13 @@ impl ThreadHeap {
     pub(super) fn after_fork_in_child(&mut self, slot: OwnSlot, generation: u32) {
         self.owner().after_fork_in_child();
         // It is the parent's thread that has them.
-        core::mem::forget(self.mid.take());
+        if let Some(mut mid) = self.mid.take() {
+            mid.close_sampler();
+            core::mem::forget(mid);
+        }
         core::mem::forget(self.slot.take());
+        // They count the parent's thread; the next slow path opens this one's.
+        self.sampler.close();
         let own = self.figures.own();
         self.go_on(slot, generation, &own);
     }

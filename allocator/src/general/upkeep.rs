@@ -7,36 +7,52 @@
 //! ```
 //!
 //! A page that is whole goes to the space at once, with its memory, and is the first to be taken again, by any class; a thread keeps
-//! [`WHOLE`] of each of the last [`KEEPING`] classes that had one, so that a page is not given up and taken by turns. What stays idle for the delay goes back to the kernel.
+//! some of each of the last [`KEEPING`] classes that had one, so that a page is not given up and taken by turns. What stays idle for the delay goes back to the kernel.
 //!
 //! ## Peaks
 //! Memory that lies idle costs nothing as long as the process takes no more than it did before. When it would take more than ever,
-//! it first looks for pages that are whole in its other classes, and once it has taken more, as much of what is idle goes back: pages of idle
-//! heaps, of the space, large spans, as far as those have more than is allowed (large/cache.rs). So the peak is that of a process that
-//! keeps nothing, by a few per cent, or with large blocks that come and go by a quarter of those, and a process whose
+//! it first looks for pages that are whole in its other classes, and once it has taken more, as much of what is idle goes back: blocks in
+//! rings that were not used since, pages of its own and of idle heaps, of the space, large spans, as far as those have more than is
+//! allowed (large/cache.rs). So the peak is that of a process that keeps nothing, by a few per cent, or with large blocks that come
+//! and go by a quarter of those, and a process whose
 //! need goes up and down below its peak keeps its memory until the delay has passed. With `STORMGLASS_PURGE_MS=-1` nothing goes back.
 
-use super::process::{self, Core, LARGE, LIMIT};
+use super::process::{self, Core, LARGE, LIMIT, TRANSFER};
+use super::resting;
 use super::size_class::Class;
 use super::space::{Refusal, Source, Sweep};
 use super::thread::{Counters, ThreadHeap};
+use super::transfer;
 use crate::batch::Batch;
 use crate::block::FreshPage;
 use crate::site::Tally;
 use stormglass_telemetry::clock;
 
-/// Whole pages that a heap keeps, if it is one that does: as many as a few batches come from. With one, in 4 classes, a thread whose
-/// blocks another frees gave pages up and took them again with every other batch, for a quarter more time (`stormglass compare
-/// --workload xmalloc`).
-const WHOLE: u32 = 8;
+/// Bytes of whole pages that a heap keeps, if it is one that does, and how many pages at least and at most: as many as a few batches
+/// come from. With one page, in 4 classes, a thread whose blocks another frees gave pages up and took them again with every other
+/// batch, for a quarter more time (`stormglass compare --workload xmalloc`).
+const WHOLE: usize = 256 << 10;
+const WHOLE_PAGES: (u32, u32) = (1, 8);
 /// Classes of which a thread keeps whole pages.
 pub(super) const KEEPING: usize = 16;
+
+/// How many whole pages of a class are kept.
+fn whole_pages(class: Class) -> u32 {
+    ((WHOLE / class.page_bytes()) as u32).clamp(WHOLE_PAGES.0, WHOLE_PAGES.1)
+}
 
 impl ThreadHeap {
     /// Fills a batch from the thread's pages, or from a page that is taken.
     pub(super) fn fill(&mut self, class: Class, batch: &mut Batch, core: &Core) {
         let (tally, counters) = (self.tally(class), self.counters_apart());
         let take = |source| take(class, source, tally, counters, core);
+        core.pages.refill(class.index(), &mut self.held, batch, tally, || None);
+        while batch.is_empty() && resting::rob(class, core, counters) {
+            core.pages.refill(class.index(), &mut self.held, batch, tally, || None);
+        }
+        if !batch.is_empty() {
+            return self.shed(class, core);
+        }
         core.pages.refill(class.index(), &mut self.held, batch, tally, || {
             let idle = take(Source::Idle);
             if idle.is_some() || LIMIT.would_peak(class.page_bytes()) { idle } else { take(Source::Anywhere) }
@@ -55,7 +71,7 @@ impl ThreadHeap {
     /// Lets whole pages go that are more than are kept.
     pub(super) fn shed(&mut self, class: Class, core: &Core) {
         let leave = |page| core.space.put(page, class);
-        core.pages.shed(class.index(), &self.held, WHOLE, leave);
+        core.pages.shed(class.index(), &self.held, whole_pages(class), leave);
         if core.pages.has_whole(class.index(), &self.held) {
             self.keep(class, core);
         }
@@ -63,12 +79,12 @@ impl ThreadHeap {
 
     /// Makes a class one of those that keep a whole page, and another give its own up.
     fn keep(&mut self, class: Class, core: &Core) {
-        let own = class.index() as u8 + 1;
+        let own = class.mark();
         let at = self.keeping.iter().position(|&kept| kept == own).unwrap_or(KEEPING - 1);
         let last = core::mem::replace(&mut self.keeping[at], own);
         self.keeping[..=at].rotate_right(1);
         if last != own
-            && let Some(last) = Class::from_index(usize::from(last).wrapping_sub(1))
+            && let Some(last) = Class::from_mark(last)
         {
             core.pages.shed(last.index(), &self.held, 0, |page| core.space.put(page, last));
         }
@@ -79,6 +95,9 @@ impl ThreadHeap {
         if process::purge_delay().is_some()
             && let Some(growth) = LIMIT.growth()
         {
+            self.spill_unused(core);
+            self.collect_batches(core, |class| TRANSFER.rests(class));
+            self.collect_held(core);
             self.collect_idle(core);
             let went = self.sweep(Sweep::All, growth.bytes, core);
             if went < growth.bytes {
@@ -92,6 +111,8 @@ impl ThreadHeap {
     pub(super) fn give_back(&mut self, now: u64, delay: u64, core: &Core) {
         self.collect_held(core);
         if core.may_look_at_idle(now, delay) {
+            resting::empty(now.saturating_sub(delay), core, self.counters_apart());
+            self.collect_batches(core, |class| TRANSFER.rests(class));
             self.collect_idle(core);
             self.sweep(if delay == 0 { Sweep::All } else { Sweep::Old }, usize::MAX, core);
             core.space.turn();
@@ -101,10 +122,21 @@ impl ThreadHeap {
 
     /// Gives back whatever is free, for want of memory or because a user asks; whether that was anything.
     pub(super) fn purge(&mut self, core: &Core) -> bool {
+        resting::empty(u64::MAX, core, self.counters_apart());
+        self.collect_batches(core, |_| true);
         self.collect_held(core);
         self.collect_idle(core);
         let pages = self.sweep(Sweep::All, usize::MAX, core) > 0;
         LARGE.purge(clock::monotonic(), 0, &self.counters_apart().totals) > 0 || pages
+    }
+
+    /// The batches between the rings go to their pages, of those classes that `of` names.
+    fn collect_batches(&self, core: &Core, of: impl Fn(Class) -> bool) {
+        for class in Class::all().filter(|&class| of(class)) {
+            let to_pages =
+                |batch: &[*mut u8]| self.to_pages(class, transfer::blocks(batch), core, self.counters());
+            while TRANSFER.take(class, to_pages).is_ok() {}
+        }
     }
 
     /// The whole pages of the thread's heaps become the space's.

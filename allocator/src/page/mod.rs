@@ -166,14 +166,12 @@ impl<const CLASSES: usize> Pages<CLASSES> {
         }
     }
 
-    /// Puts all that a thread held on the idle stacks.
-    pub(crate) fn retire<'a>(&self, held: &mut Held<CLASSES>, tally_of: impl Fn(usize) -> Tally<'a>) {
-        for (class, heap) in held.0.iter_mut().enumerate() {
-            let Some(heap) = heap.take() else { continue };
-            let tally = tally_of(class);
-            tally.counters.pages_abandoned.add(u64::from(heap.pages(&self.records)));
-            self.leave_idle(class, heap, tally);
-        }
+    /// Puts what a thread held of a class on the idle stack; whether that was anything.
+    pub(crate) fn retire(&self, class: usize, held: &mut Held<CLASSES>, tally: Tally<'_>) -> bool {
+        let Some(heap) = held.0[class].take() else { return false };
+        tally.counters.pages_abandoned.add(u64::from(heap.pages(&self.records)));
+        self.leave_idle(class, heap, tally);
+        true
     }
 
     fn leave_idle(&self, class: usize, heap: PageHeap, tally: Tally<'_>) {
@@ -192,6 +190,11 @@ impl<const CLASSES: usize> Pages<CLASSES> {
         {
             heap.shed(keep, &self.records, leave);
         }
+    }
+
+    /// Whether the thread holds anything of a class.
+    pub(crate) fn has_any(class: usize, held: &Held<CLASSES>) -> bool {
+        held.0[class].is_some()
     }
 
     /// Whether the thread holds a whole page of a class.
@@ -265,9 +268,12 @@ impl crate::exchange::Exchange for MidPages {
     }
 
     fn retire(&self, held: &mut Self::Local, home: usize, sites: crate::site::Sites<'_>) {
-        let classes: [_; stormglass_telemetry::schema::CLASSES] = crate::size_class::Class::EACH;
-        self.retire(held, |class| {
-            sites.at(crate::site::ShardId { class: classes[class], shard: home }).into()
-        });
+        for class in crate::size_class::Class::EACH {
+            if held.0[class.index()].is_none() {
+                continue;
+            }
+            let site = sites.at(crate::site::ShardId { class, shard: home });
+            self.retire(class.index(), held, site.into());
+        }
     }
 }

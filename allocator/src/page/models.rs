@@ -146,7 +146,9 @@ impl Thread {
 
     fn end(mut self) {
         let mut held = core::mem::take(&mut self.held);
-        self.world.pages.retire(&mut held, |_| self.tally());
+        for class in 0..held.0.len() {
+            self.world.pages.retire(class, &mut held, self.tally());
+        }
     }
 }
 

@@ -96,6 +96,6 @@ impl Thread {
 
     /// The thread ends; its counts can still be read.
     pub(super) fn end(&self) {
-        self.scene.pages.retire(&mut self.held.borrow_mut(), |_| self.tally());
+        self.scene.pages.retire(self.scene.class.index(), &mut self.held.borrow_mut(), self.tally());
     }
 }

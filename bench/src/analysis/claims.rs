@@ -63,8 +63,8 @@ const fn ratio(figure: Figure, of: &'static str, against: &'static str) -> Quant
 }
 
 /// What stands for cache-line bounces.
-const LINES: &str = "Cache-line fills would take hardware counters, which are not read here; CAS attempts are the measure, \
-                     since each one asks for the head's line for itself.";
+const LINES: &str = "CAS attempts are the measure, since each one asks for the head's line for itself; what caches did stands under \
+                     Caches, where the processor counts it.";
 /// What the slow path's time holds.
 const SPAN: &str = "Ticks are those of the time-stamp counter, not core cycles. The span is the whole slow path, refills and \
                     spills, over the number of refills: besides the batch pop it holds copying into the ring, the push of the \

@@ -1,6 +1,7 @@
 //! What stands in the report, in which order.
 
 use super::Analysis;
+use super::caches::caches;
 use super::calendar::date;
 use super::chart;
 use super::document::{Block, Column, Document, Table};
@@ -17,6 +18,7 @@ pub(super) fn document(analysis: &Analysis) -> Document {
     blocks.extend(findings(analysis));
     blocks.extend(the_paper(analysis));
     blocks.extend(figures(analysis));
+    blocks.extend(caches(record));
     blocks.extend(the_claims(analysis));
     blocks.extend(who_wins(analysis));
     blocks.extend(method(analysis));

@@ -7,6 +7,7 @@
 //! Invariant: everything here is a function of a [`Record`]; nothing reads a clock, a file or the machine. So a report that
 //! is written again from its JSON is the same, byte for byte.
 
+mod caches;
 mod calendar;
 pub(crate) mod chart;
 pub mod claims;

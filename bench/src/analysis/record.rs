@@ -7,9 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use stormglass_telemetry::clock::Clock;
+use stormglass_telemetry::perf;
 
 use crate::plan::Plan;
 use crate::report::Report;
+use crate::simulation::Simulated;
 
 /// The version of the JSON that this build writes.
 const FORMAT: u32 = 1;
@@ -23,6 +25,9 @@ pub struct Record {
     pub conditions: Conditions,
     /// The figures.
     pub report: Report,
+    /// What caches did, simulated; `None` where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulation: Option<Simulated>,
 }
 
 /// What the figures depend on besides the machine.
@@ -44,6 +49,9 @@ pub struct Conditions {
     pub virtual_machine: Option<bool>,
     /// Architecture of the processor.
     pub architecture: String,
+    /// Why slow paths were not sampled by the processor's counters; `None` where they were, or nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncounted: Option<String>,
 }
 
 impl Conditions {
@@ -59,6 +67,7 @@ impl Conditions {
             ticks_per_second: tick_rate(Clock::calibrate()),
             virtual_machine: fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| hypervisor(&text)),
             architecture: std::env::consts::ARCH.to_owned(),
+            uncounted: perf::why_not_inside(),
         }
     }
 }
@@ -68,7 +77,12 @@ impl Record {
     #[must_use]
     pub fn new(conditions: Conditions, report: Report, interrupted: bool) -> Record {
         let finished_runs = report.tables.iter().flat_map(|t| &t.rows).map(|row| row.runs.len()).sum();
-        Record { format: FORMAT, conditions: Conditions { interrupted, finished_runs, ..conditions }, report }
+        Record {
+            format: FORMAT,
+            conditions: Conditions { interrupted, finished_runs, ..conditions },
+            report,
+            simulation: None,
+        }
     }
 
     /// The record in a report's JSON.

@@ -53,8 +53,9 @@ pub(super) fn record() -> Record {
         ticks_per_second: Some(2e9),
         virtual_machine: Some(true),
         architecture: "x86_64".into(),
+        uncounted: None,
     };
-    Record { format: 1, conditions, report }
+    Record { format: 1, conditions, report, simulation: None }
 }
 
 fn table(workload: &str, threads: usize) -> Table {

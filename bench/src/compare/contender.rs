@@ -11,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::peers::{self, Peer};
+use crate::library::{self, VARIABLE, loadable, named};
 
 /// Name of our own library's contender.
 pub const OURS: &str = "stormglass";
@@ -19,9 +20,6 @@ const GLIBC: &str = "glibc";
 const LIMIT: &str = "limit";
 /// Before the name of a linked peer.
 const LINKED: &str = "linked:";
-/// Our library, and the variable that says where it is.
-const LIBRARY: &str = "libstormglass.so";
-const VARIABLE: &str = "STORMGLASS_LIBRARY";
 
 /// What serves a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,9 +135,8 @@ impl Field {
     /// # Errors
     /// A sentence on a library of `further`, or one that `STORMGLASS_LIBRARY` names, that is not there or cannot be preloaded.
     pub fn here(further: &[Named]) -> Result<Field, String> {
-        let ours = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         let program = env::current_exe().map_err(|e| format!("this program cannot find itself: {e}"))?;
-        Field::find(ours, &program, &FOLDERS.map(Path::new), further)
+        Field::find(named(), &program, &FOLDERS.map(Path::new), further)
     }
 
     fn find(
@@ -149,22 +146,17 @@ impl Field {
         further: &[Named],
     ) -> Result<Field, String> {
         let mut field = Field::default();
-        match ours {
-            Some(path) => field.add(OURS, library(VARIABLE, &path)?),
-            None => match places(program).into_iter().find(|path| path.is_file()) {
-                Some(path) => field.add(OURS, library(OURS, &path)?),
-                None => field.miss(
-                    OURS,
-                    format!(
-                        "`cargo build --release -p stormglass-preload` makes it; or name it with {VARIABLE}"
-                    ),
-                ),
-            },
+        match library::find(ours.as_deref(), program)? {
+            Some(path) => field.add(OURS, Serving::Library(path)),
+            None => field.miss(
+                OURS,
+                format!("`cargo build --release -p stormglass-preload` makes it; or name it with {VARIABLE}"),
+            ),
         }
         field.add(GLIBC, Serving::Glibc);
         for Packaged { name, file, package } in PACKAGED {
             match folders.iter().map(|folder| folder.join(file)).find(|path| path.is_file()) {
-                Some(path) => field.add(name, library(name, &path)?),
+                Some(path) => field.add(name, Serving::Library(loadable(name, &path)?)),
                 None => field.miss(name, format!("`apt install {package}` brings it")),
             }
         }
@@ -175,7 +167,7 @@ impl Field {
             if field.contenders.iter().any(|contender| contender.name == *name) || name == LIMIT {
                 return Err(format!("--library {name}={} has a name that is taken", path.display()));
             }
-            field.add(name, library(&format!("--library {name}"), path)?);
+            field.add(name, Serving::Library(loadable(&format!("--library {name}"), path)?));
         }
         field.add(LIMIT, Serving::Limit);
         Ok(field)
@@ -206,32 +198,6 @@ impl Field {
             known.join(", ")
         ))
     }
-}
-
-/// Where our library lies by a program: beside it, where cargo puts it; in `../lib`, where packages do; in `../release`, for a
-/// program of another profile.
-fn places(program: &Path) -> Vec<PathBuf> {
-    let folder = program.parent().unwrap_or(Path::new("/"));
-    let mut places = vec![folder.join(LIBRARY)];
-    if let Some(above) = folder.parent() {
-        places.extend([above.join("lib").join(LIBRARY), above.join("release").join(LIBRARY)]);
-    }
-    places
-}
-
-/// A library that the loader can be told of.
-fn library(what: &str, path: &Path) -> Result<Serving, String> {
-    let shown = path.display();
-    let Some(absolute) = std::path::absolute(path).ok().filter(|path| path.is_file()) else {
-        return Err(format!("{what} names {shown}, and there is no such file"));
-    };
-    if absolute.to_string_lossy().contains([' ', ':', '\t', '\n']) {
-        return Err(format!(
-            "{what} names {shown}, and the loader takes a space or a colon in a path for its end: copy or link the library to a \
-             path without"
-        ));
-    }
-    Ok(Serving::Library(absolute))
 }
 
 #[cfg(test)]

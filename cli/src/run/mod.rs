@@ -9,6 +9,7 @@ mod place;
 mod relay;
 mod summary;
 
+use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt as _;
@@ -23,7 +24,7 @@ use crate::failure::Failure;
 use crate::interrupt::runtime;
 use crate::{output, serve};
 use gather::Gatherer;
-use place::Place;
+pub(crate) use place::Place;
 use relay::{Relay, Target};
 
 /// Where the page is if nobody says where; if that is taken, at any free port.
@@ -45,7 +46,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         if args.no_page {
             return watched(command, relay, &place).await;
         }
-        let sidecar = bind(args.listen, place.directory()).await?;
+        let sidecar = bind(args, place.directory()).await?;
         output::tell(serve::address_line(&sidecar).trim_end());
         serve::beside(sidecar, watched(command, relay, &place)).await
     })?;
@@ -53,19 +54,39 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
 }
 
 fn command(args: &RunArgs, library: &std::path::Path, directory: &Directory) -> Command {
-    let (program, rest) =
-        args.program.split_first().unwrap_or_else(|| unreachable!("clap takes one at least"));
-    let mut command = Command::new(program);
-    command.args(rest);
-    command.env("LD_PRELOAD", library::preload(library, std::env::var_os("LD_PRELOAD").as_deref()));
-    // Its counts are read after its end, so its segment must still be there.
-    command.env("STORMGLASS_DIR", directory.path()).env("STORMGLASS_KEEP", "1");
+    let mut command = under(&args.program, library, directory);
     if let Some(strategy) = args.strategy {
         command.env("STORMGLASS_STRATEGY", strategy.name());
     }
     if args.check {
         command.env("STORMGLASS_CHECK", "1");
     }
+    command
+}
+
+/// The library that programs are run under.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn library() -> Result<std::path::PathBuf, Failure> {
+    library::find()
+}
+
+/// A program under the library that is found, with its segments in a directory.
+///
+/// # Errors
+/// If there is no library.
+pub(crate) fn preloaded(program: &[OsString], directory: &Directory) -> Result<Command, Failure> {
+    Ok(under(program, &library::find()?, directory))
+}
+
+fn under(program: &[OsString], library: &std::path::Path, directory: &Directory) -> Command {
+    let (program, rest) = program.split_first().unwrap_or_else(|| unreachable!("clap takes one at least"));
+    let mut command = Command::new(program);
+    command.args(rest);
+    command.env("LD_PRELOAD", library::preload(library, std::env::var_os("LD_PRELOAD").as_deref()));
+    // Its counts are read after its end, so its segment must still be there.
+    command.env("STORMGLASS_DIR", directory.path()).env("STORMGLASS_KEEP", "1");
     command
 }
 
@@ -95,12 +116,13 @@ fn cannot_start(name: &str, error: &io::Error) -> Failure {
 }
 
 /// Listens where the user says, or where there is room.
-async fn bind(listen: Option<SocketAddr>, directory: &Directory) -> Result<Sidecar, Failure> {
+async fn bind(args: &RunArgs, directory: &Directory) -> Result<Sidecar, Failure> {
+    let (listen, exposure) = (args.listen, args.exposure.exposure()?);
     let at = |listen| Config {
         listen,
-        directory: directory.clone(),
-        allowed_hosts: Vec::new(),
         keep_dead: KEEP_DEAD,
+        exposure: exposure.clone(),
+        ..Config::of(directory.clone())
     };
     let sidecar = match Sidecar::bind(at(listen.unwrap_or(ADDRESS))).await {
         Err(ServeError::Listen { source, .. })

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a family has one type and one set of label names, whichever process a series comes from. Of a metric
 //! that this build knows, they are those of the metric table; of one that only a newer writer knows, those of the
-//! first writer that was read.
+//! first writer that was read. No name is that of another family's sample, in any of the formats.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,6 +10,7 @@ use prometheus::proto::Metric as Sample;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, MetricFamily, MetricType};
 use stormglass_telemetry::{Counts, Family, Kind, Metric};
 
+use super::budget::Budget;
 use super::{INJECTED_LABEL, PROCESS_LABELS};
 
 /// A label with its value.
@@ -27,18 +28,45 @@ struct Entry {
 }
 
 /// The families of one scrape.
-#[derive(Default)]
 pub(super) struct Families {
     by_name: BTreeMap<String, Entry>,
+    budget: Budget,
 }
 
 impl Families {
-    pub(super) fn finish(self) -> Vec<MetricFamily> {
-        self.by_name.into_values().map(|entry| entry.family).collect()
+    pub(super) fn within(budget: Budget) -> Families {
+        Families { by_name: BTreeMap::new(), budget }
     }
 
-    /// Adds the one series that a group, or the sidecar, has of a metric.
+    pub(super) fn finish(self) -> Vec<MetricFamily> {
+        let families = self.by_name.into_values().map(|entry| entry.family);
+        families.filter(|family| !family.get_metric().is_empty()).collect()
+    }
+
+    /// Series that were added.
+    pub(super) fn shown(&self) -> u64 {
+        self.budget.shown
+    }
+
+    /// Series for which there was no room.
+    pub(super) fn dropped(&self) -> u64 {
+        self.budget.dropped
+    }
+
+    /// Adds the one series that a group has of a metric.
     pub(super) fn value(&mut self, metric: Metric, labels: &[LabelPair], value: f64) {
+        if self.budget.takes(1) {
+            self.push(metric, labels, value);
+        }
+    }
+
+    /// Adds the one series that the sidecar has of a metric, whatever the budget.
+    pub(super) fn own(&mut self, metric: Metric, labels: &[LabelPair], value: f64) {
+        self.budget.besides(1);
+        self.push(metric, labels, value);
+    }
+
+    fn push(&mut self, metric: Metric, labels: &[LabelPair], value: f64) {
         let d = metric.descriptor();
         let entry = self
             .by_name
@@ -53,10 +81,14 @@ impl Families {
     /// rate needs the 0 from which a counter rises; a histogram, which is many lines, only once it has a value.
     pub(super) fn counts(&mut self, counts: &Counts, group: &[LabelPair]) {
         let touched = Touched::of(counts);
-        for family in &counts.schema.families {
+        let mut families: Vec<&Family> = counts.schema.families.iter().collect();
+        // Stable: what is of one rank stays in the writer's order.
+        families.sort_by_key(|family| (family.kind == Kind::Histogram, family.labels.len()));
+        for family in families {
             let names = family.labels.iter().map(|&l| counts.schema.labels[l].name.as_str());
             let names: Vec<&str> = names.collect();
             let Some(entry) = self.entry(family, &names) else { continue };
+            let known = entry.family.get_metric().len();
             let samples = entry.family.mut_metric();
             counts.each(family, |at, values| {
                 let said = match family.kind {
@@ -81,6 +113,14 @@ impl Families {
                 }
                 samples.push(sample);
             });
+            // Buckets, that above every bound, sum and count.
+            let width = if family.kind == Kind::Histogram { family.bounds.len() as u64 + 3 } else { 1 };
+            let added = (samples.len() - known) as u64 * width;
+            if !self.budget.takes(added)
+                && let Some(entry) = self.by_name.get_mut(&family.name)
+            {
+                entry.family.mut_metric().truncate(known);
+            }
         }
     }
 
@@ -95,6 +135,7 @@ impl Families {
                 }
                 None => {
                     is_name(&family.name)
+                        && self.is_apart(family)
                         && labels
                             .iter()
                             .all(|l| is_name(l) && !PROCESS_LABELS.contains(l) && *l != INJECTED_LABEL)
@@ -112,6 +153,26 @@ impl Families {
             entry.family.get_field_type() == metric_type(family.kind) && entry.labels == labels
         })
     }
+
+    /// Whether a family that this build does not know has a name of its own.
+    fn is_apart(&self, family: &Family) -> bool {
+        let name = base(&family.name);
+        let good = match family.kind {
+            Kind::Counter => family.name.ends_with("_total"),
+            _ => true,
+        };
+        let known = Metric::ALL.iter().map(|metric| metric.descriptor().name);
+        good && !SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+            && known.chain(self.by_name.keys().map(String::as_str)).all(|other| base(other) != name)
+    }
+}
+
+/// What a family that this build does not know must not be called: what a sample of another one may be.
+const SUFFIXES: [&str; 6] = ["_total", "_bucket", "_sum", "_count", "_info", "_created"];
+
+/// What OpenMetrics calls a family.
+fn base(name: &str) -> &str {
+    name.strip_suffix("_total").or_else(|| name.strip_suffix("_info")).unwrap_or(name)
 }
 
 /// Whether Prometheus takes this as the name of a metric or of a label.
@@ -173,7 +234,7 @@ fn histogram(family: &Family, values: &[u64]) -> Histogram {
 /// besides (the operation). All the others are left out: 56 shards of 30 metrics would drown the few that a process uses,
 /// and a design has no zeros of operations that it does not have. Counts never fall, so a series that is there stays.
 #[derive(Default)]
-struct Touched(HashSet<u64>);
+struct Touched(HashSet<u128>);
 
 impl Touched {
     fn of(counts: &Counts) -> Touched {
@@ -193,11 +254,11 @@ impl Touched {
     }
 }
 
-/// Names for the first label's value, the first two's, and so on: 14 bits a label, which holds the 64 labels and the 128
-/// values a label that a reader takes, and is never 0; a reader takes at most four labels a metric.
-fn places(family: &Family, at: &[usize]) -> impl Iterator<Item = u64> {
-    family.labels.iter().zip(at).scan(0_u64, |place, (&label, &value)| {
-        *place = *place << 14 | (((label as u64) << 7 | value as u64) + 1);
+/// Names for the first label's value, the first two's, and so on: 32 bits a label, which hold its number and its value's, and are
+/// never 0; a reader takes at most four labels a metric.
+fn places(family: &Family, at: &[usize]) -> impl Iterator<Item = u128> {
+    family.labels.iter().zip(at).scan(0_u128, |place, (&label, &value)| {
+        *place = *place << 32 | (((label as u128) << 20 | value as u128) + 1);
         Some(*place)
     })
 }

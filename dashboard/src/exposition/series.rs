@@ -11,24 +11,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::proto::LabelPair;
-use stormglass_telemetry::{Counts, Held, Liveness, Metric, Snapshot};
+use stormglass_telemetry::{Counts, Held, Liveness, Process, Snapshot};
 
 use super::INJECTED_LABEL;
 use super::families::label;
 use crate::retired::{Group, Retired};
 
-/// Bytes of something; `None` where the writer does not count what that takes.
-type Bytes = fn(&Held) -> Option<u64>;
+/// Whose counts are added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grouping {
+    /// Processes of one command, strategy and workload.
+    #[default]
+    Kind,
+    /// All processes of one command; the labels `strategy` and `workload` are empty.
+    Command,
+}
 
-/// What a process holds, in bytes, by the metric that says so.
-pub(super) const HELD: [(Metric, Bytes); 6] = [
-    (Metric::LiveBytes, |held| held.live_bytes),
-    (Metric::CachedBytes, |held| held.cached_bytes),
-    (Metric::MappedBytes, |held| held.mapped_bytes),
-    (Metric::PurgedBytes, |held| held.purged_bytes),
-    (Metric::LargeLiveBytes, |held| held.large_live_bytes),
-    (Metric::ResidentBytes, |held| held.resident_bytes),
-];
+impl Grouping {
+    fn of(self, process: &Process) -> Group {
+        let group = Group::of(process);
+        match self {
+            Grouping::Kind => group,
+            Grouping::Command => Group { strategy: String::new(), workload: String::new(), ..group },
+        }
+    }
+}
 
 /// The processes of one group, added up.
 pub(super) struct Series {
@@ -36,8 +43,8 @@ pub(super) struct Series {
     pub(super) live: bool,
     /// Threads of the living.
     pub(super) threads: u64,
-    /// For each of [`HELD`], the bytes of the living; `None` where none of the writers counts what that takes.
-    pub(super) held: [Option<u64>; HELD.len()],
+    /// For each of [`Held::BYTES`], the bytes of the living; `None` where none of the writers counts what that takes.
+    pub(super) held: [Option<u64>; Held::BYTES.len()],
     /// Bytes of the segments, also of the dead while they are kept.
     pub(super) segment_bytes: u64,
     /// Threads that ever owned a slot.
@@ -56,7 +63,7 @@ impl Series {
         Series {
             live: snapshot.liveness == Liveness::Live,
             threads: u64::from(held.threads),
-            held: HELD.map(|(_, bytes)| bytes(&held)),
+            held: Held::BYTES.map(|(_, bytes)| bytes(&held)),
             segment_bytes: snapshot.segment_bytes,
             threads_started: snapshot.threads_started,
             threads_dropped: snapshot.threads_dropped,
@@ -75,7 +82,7 @@ impl Series {
         self.threads_started = self.threads_started.saturating_add(other.threads_started);
         self.threads_dropped = self.threads_dropped.saturating_add(other.threads_dropped);
         self.versions.extend(other.versions);
-        self.counts.add(&other.counts);
+        self.counts.unite(&other.counts);
     }
 }
 
@@ -91,11 +98,15 @@ pub(super) fn labels(group: &Group) -> Vec<LabelPair> {
 }
 
 /// Everything that was ever counted, by group.
-pub(super) fn by_group(snapshots: &[Snapshot], retired: &Retired) -> BTreeMap<Group, Series> {
+pub(super) fn by_group(
+    snapshots: &[Snapshot],
+    retired: &Retired,
+    grouping: Grouping,
+) -> BTreeMap<Group, Series> {
     let mut all: BTreeMap<Group, Series> = BTreeMap::new();
     for snapshot in snapshots.iter().chain(retired.snapshots()) {
         let series = Series::of(snapshot);
-        match all.entry(Group::of(&snapshot.process)) {
+        match all.entry(grouping.of(&snapshot.process)) {
             std::collections::btree_map::Entry::Occupied(mut group) => group.get_mut().add(series),
             std::collections::btree_map::Entry::Vacant(place) => {
                 place.insert(series);

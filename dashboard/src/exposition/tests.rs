@@ -1,18 +1,31 @@
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use stormglass_telemetry::{Counts, Liveness, Metric, Op, Process, Schema, Snapshot};
 
 use super::*;
+use crate::retired::Retired;
+use crate::source::Source;
 use crate::synthetic::{self, Fixed, SECOND, add};
 
 /// Says how to accept a change of the golden file.
 const BLESS: &str = "STORMGLASS_BLESS";
 
+fn exposition(source: Fixed, max_series: u64) -> Exposition {
+    Exposition::new(
+        SharedSource::new(source),
+        Verdicts::default(),
+        Options { grouping: Grouping::Kind, max_series },
+    )
+}
+
+fn text(exposition: &Exposition) -> String {
+    String::from_utf8(exposition.render(Format::Text, false).expect("it encodes")).expect("text")
+}
+
 fn render(snapshots: Vec<Snapshot>) -> String {
-    let exposition = Exposition::new(SharedSource::new(Fixed::new(snapshots)), Verdicts::default())
-        .expect("the table registers");
-    exposition.render().expect("the text encodes")
+    text(&exposition(Fixed::new(snapshots), u64::MAX))
 }
 
 /// One live process that storms on one shard and used the ring of another class, and one dead one.
@@ -61,22 +74,245 @@ fn general(pid: u32) -> Snapshot {
     general
 }
 
-#[test]
-fn the_exposition_is_the_golden_one() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/metrics.txt");
+/// Everything that is in the golden files.
+fn golden() -> Exposition {
     let mut snapshots = storm();
     snapshots.push(general(18));
-    let text = render(snapshots);
+    exposition(Fixed::new(snapshots), u64::MAX)
+}
+
+/// Holds what is written in a format against the file of that name.
+fn check(name: &str, format: Format) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let written = golden().render(format, false).expect("it encodes");
     if std::env::var_os(BLESS).is_some() {
-        std::fs::write(&path, &text).expect("the golden file is written");
+        std::fs::write(&path, &written).expect("the golden file is written");
     }
-    let golden = std::fs::read_to_string(&path).expect("the golden file is there");
+    let golden = std::fs::read(&path).expect("the golden file is there");
     assert!(
-        text == golden,
+        written == golden,
         "the exposition is not that of {}; if it is meant to be, run the test with {BLESS}=1 and look at the \
-         change\n{text}",
-        path.display()
+         change\n{}",
+        path.display(),
+        String::from_utf8_lossy(&written)
     );
+}
+
+#[test]
+fn the_exposition_is_the_golden_one() {
+    check("metrics.txt", Format::Text);
+}
+
+#[test]
+fn in_openmetrics_too() {
+    check("openmetrics.txt", Format::OpenMetrics);
+}
+
+#[test]
+fn in_protobuf_too() {
+    check("metrics.pb", Format::Protobuf);
+}
+
+#[test]
+fn protobuf_says_what_the_text_says() {
+    let bytes = golden().render(Format::Protobuf, false).expect("it encodes");
+    let mut input = protobuf::CodedInputStream::from_bytes(&bytes);
+    let mut families: Vec<MetricFamily> = Vec::new();
+    while !input.eof().expect("bytes") {
+        families.push(input.read_message().expect("a family"));
+    }
+    let text = TextEncoder::new().encode_to_string(&families).expect("it encodes");
+    assert_eq!(text, self::text(&golden()));
+}
+
+/// Samples of either text: name, labels and value, with all numbers written alike.
+fn samples(text: &str) -> Vec<(String, String)> {
+    let alike = |line: &str| {
+        let (series, value) = line.rsplit_once(' ').expect("a value");
+        let value: f64 = value.parse().expect("a number");
+        let series = match series.split_once("le=\"") {
+            Some((before, bound)) => {
+                let bound: f64 = bound.trim_end_matches("\"}").parse().expect("a bound");
+                format!("{before}le={bound}")
+            }
+            None => series.to_owned(),
+        };
+        (series, value.to_string())
+    };
+    text.lines().filter(|line| !line.starts_with('#')).map(alike).collect()
+}
+
+#[test]
+fn openmetrics_has_the_samples_of_the_text() {
+    let openmetrics = golden().render(Format::OpenMetrics, false).expect("it encodes");
+    let openmetrics = String::from_utf8(openmetrics).expect("text");
+    assert_eq!(samples(&openmetrics), samples(&text(&golden())));
+    assert!(openmetrics.contains("# TYPE stormglass_cas_failures counter\n"));
+    assert!(openmetrics.contains("# TYPE stormglass_process info\n"));
+    assert!(openmetrics.contains(
+        "# TYPE stormglass_lock_wait_seconds histogram\n# UNIT stormglass_lock_wait_seconds seconds\n"
+    ));
+    assert!(openmetrics.contains("le=\"4.0\"") && openmetrics.contains("le=\"6.4e-8\""));
+    assert!(openmetrics.ends_with("\n# EOF\n") && openmetrics.matches("# EOF").count() == 1);
+}
+
+#[test]
+fn what_is_compressed_is_the_same() {
+    let bytes = golden().render(Format::Text, true).expect("it encodes");
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut unpacked).expect("gzip");
+    assert_eq!(unpacked, text(&golden()));
+    assert!(bytes.len() * 5 < unpacked.len(), "{} of {}", bytes.len(), unpacked.len());
+}
+
+/// The value of the series that starts so.
+fn value(text: &str, series: &str) -> Option<f64> {
+    let line =
+        text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
+    line.rsplit_once(' ')?.1.parse().ok()
+}
+
+fn lines(text: &str) -> usize {
+    text.lines().filter(|line| !line.starts_with('#')).count()
+}
+
+#[test]
+fn series_are_counted_each_line_one() {
+    let text = text(&golden());
+    assert_eq!(value(&text, "stormglass_series"), Some(lines(&text) as f64));
+    assert_eq!(value(&text, "stormglass_series_dropped_total"), Some(0.0));
+}
+
+#[test]
+fn a_budget_keeps_what_was_there_first_and_counts_what_it_drops() {
+    let whole = lines(&text(&exposition(Fixed::new(storm()), u64::MAX))) as u64;
+    for budget in [0, 1, 30, 100, whole - 20, whole] {
+        let exposition = exposition(Fixed::new(storm()), budget);
+        let first = text(&exposition);
+        let own = first.lines().filter(|line| !line.starts_with('#') && !line.contains("command=")).count();
+        assert!(lines(&first) - own <= budget as usize, "{budget}");
+        assert_eq!(value(&first, "stormglass_series"), Some(lines(&first) as f64));
+        let dropped = whole as f64 - lines(&first) as f64;
+        assert_eq!(value(&first, "stormglass_series_dropped_total"), Some(dropped), "{budget}");
+        let again = text(&exposition);
+        assert_eq!(
+            value(&again, "stormglass_series_dropped_total"),
+            Some(2.0 * dropped),
+            "each scrape counts"
+        );
+        let names =
+            |text: &str| -> Vec<String> { samples(text).into_iter().map(|(series, _)| series).collect() };
+        assert_eq!(names(&first), names(&again), "the same are shown");
+        // What is about the whole of a process comes first, histograms last.
+        if budget >= 30 {
+            assert!(first.contains("stormglass_up{"), "{budget}");
+        }
+        assert!(
+            budget == whole
+                || !first.contains("lock_wait_seconds_bucket")
+                || first.contains("class=\"8192\"")
+        );
+    }
+}
+
+#[test]
+fn a_newcomer_takes_no_series_from_those_that_were_there() {
+    let before = storm().remove(0);
+    let mut newcomer = storm().remove(0);
+    newcomer.process = Arc::new(Process { command: "a newcomer".to_owned(), ..(*newcomer.process).clone() });
+    let budget = lines(&text(&exposition(Fixed::new(vec![before.clone()]), u64::MAX))) as u64;
+    let source = std::sync::Arc::new(std::sync::Mutex::new(vec![before]));
+    let exposition = Exposition::new(
+        SharedSource::new(Changing(Arc::clone(&source), Retired::default())),
+        Verdicts::default(),
+        Options { grouping: Grouping::Kind, max_series: budget },
+    );
+    let of_hammer = |text: String| {
+        text.lines().filter(|line| line.contains("\"hammer\"")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let alone = of_hammer(text(&exposition));
+    source.lock().expect("no panic").push(newcomer);
+    assert_eq!(of_hammer(text(&exposition)), alone);
+}
+
+/// A source whose processes change.
+struct Changing(Arc<std::sync::Mutex<Vec<Snapshot>>>, Retired);
+
+impl Source for Changing {
+    fn snapshots(&mut self) -> Vec<Snapshot> {
+        self.0.lock().expect("no panic").clone()
+    }
+    fn retired(&self) -> &Retired {
+        &self.1
+    }
+    fn errors(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn a_command_is_one_group_if_that_is_asked_for() {
+    let mut snapshots = storm();
+    let mut other = storm().remove(0);
+    other.process = Arc::new(Process {
+        strategy: "mutex".to_owned(),
+        workload: "larson".to_owned(),
+        ..(*other.process).clone()
+    });
+    // Of another shape: its class 8192 is another one's place.
+    snapshots.extend([other, general(18)]);
+    let mut source = Fixed::new(snapshots);
+    source.retired.bury(storm().remove(0));
+    let options = Options { grouping: Grouping::Command, max_series: u64::MAX };
+    let text = text(&Exposition::new(SharedSource::new(source), Verdicts::default(), options));
+    let labels = r#"command="hammer",strategy="",workload="""#;
+    for (series, wanted) in [
+        (format!("stormglass_threads{{{labels}}}"), 6.0),
+        (format!(r#"stormglass_ring_hits_total{{{labels},class="8192"}}"#), 3000.0),
+        (format!(r#"stormglass_ring_hits_total{{{labels},class="48"}}"#), 40.0),
+        (format!("stormglass_large_allocations_total{{{labels}}}"), 3.0),
+        (format!(r#"stormglass_cas_failures_total{{{labels},class="8192",shard="5",op="pop"}}"#), 780.0),
+    ] {
+        assert_eq!(value(&text, &series), Some(wanted), "{series}");
+    }
+    assert_eq!(text.matches("\nstormglass_up{").count(), 2, "the two commands");
+    let mut all: Vec<String> = samples(&text).into_iter().map(|(series, _)| series).collect();
+    let said = all.len();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), said, "no series is said twice");
+}
+
+#[test]
+fn names_that_another_format_would_take_for_somebody_elses_are_left_out() {
+    let own = Schema::own();
+    let mut families = own.families.clone();
+    let called = |name: &str| stormglass_telemetry::Family { name: name.to_owned(), ..families[0].clone() };
+    let hostile = [
+        "stormglass_threads_total",
+        "stormglass_x",
+        "stormglass_x_count_total",
+        "stormglass_process_total",
+        "stormglass_cas_retries_total",
+        "stormglass_good_total",
+    ]
+    .map(called);
+    families.extend(hostile);
+    let mut snapshot = synthetic::snapshot(synthetic::process(1, "future"), SECOND);
+    snapshot.counts = Counts::zero(Arc::new(Schema::new(own.labels, families)));
+    snapshot.counts.values.fill(1);
+    let text = render(vec![snapshot]);
+    let shown = |name: &str| text.contains(&format!("\n{name}{{"));
+    assert!(shown("stormglass_good_total"));
+    for name in [
+        "stormglass_threads_total",
+        "stormglass_x",
+        "stormglass_x_count_total",
+        "stormglass_process_total",
+        "stormglass_cas_retries_total",
+    ] {
+        assert!(!shown(name), "{name}");
+    }
 }
 
 #[test]
@@ -125,10 +361,7 @@ fn the_processes_of_a_group_are_added_up_and_what_has_gone_stays() {
     snapshots.extend([second, dead]);
     let mut source = Fixed::new(snapshots);
     source.retired.bury(gone);
-    let text = Exposition::new(SharedSource::new(source), Verdicts::default())
-        .expect("the table registers")
-        .render()
-        .expect("the text encodes");
+    let text = text(&exposition(source, u64::MAX));
     let labels = r#"command="hammer",strategy="lockfree-single",workload="storm""#;
     for line in [
         format!("stormglass_up{{{labels}}} 1"),
@@ -190,10 +423,9 @@ fn a_newer_writer_shows_what_it_has_and_cannot_break_the_scrape() {
 
 #[test]
 fn scrapes_are_counted() {
-    let exposition = Exposition::new(SharedSource::new(Fixed::new(Vec::new())), Verdicts::default())
-        .expect("the table registers");
-    exposition.render().expect("the text encodes");
-    let text = exposition.render().expect("the text encodes");
+    let exposition = exposition(Fixed::new(Vec::new()), u64::MAX);
+    text(&exposition);
+    let text = text(&exposition);
     assert!(text.contains("stormglass_scrapes_total 1\n"));
     assert!(text.contains("stormglass_segments 0\n"));
     assert!(text.contains("stormglass_segment_errors_total 2\n"));

@@ -105,14 +105,16 @@ fn a_sidecar_that_takes_the_machine_says_so() {
 
 #[test]
 fn metrics_have_a_series_for_each_place_that_ever_had_a_verdict() {
-    use crate::exposition::Exposition;
+    use crate::exposition::{Exposition, Format, Grouping, Options};
     use crate::source::SharedSource;
     use crate::synthetic::Fixed;
 
     let verdicts = Verdicts::default();
     let source = SharedSource::new(Fixed::new(Vec::new()));
-    let exposition = Exposition::new(source, verdicts.clone()).expect("the table registers");
-    let render = || exposition.render().expect("the text encodes");
+    let options = Options { grouping: Grouping::Kind, max_series: 10_000 };
+    let exposition = Exposition::new(source, verdicts.clone(), options);
+    let render =
+        || String::from_utf8(exposition.render(Format::Text, false).expect("it encodes")).expect("text");
     assert!(!render().contains("stormglass_verdict"), "no series before there is something to say");
 
     let mut clinic = Clinic::new(verdicts);

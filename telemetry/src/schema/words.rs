@@ -86,6 +86,33 @@ pub enum Scope {
     Process,
 }
 
+/// Which hardware counters count inside slow paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Inside {
+    /// Processor cycles.
+    pub cycles: bool,
+    /// Instructions.
+    pub instructions: bool,
+    /// Last-level cache misses.
+    pub cache_misses: bool,
+}
+
+impl Inside {
+    /// None: not asked for, or not to be had.
+    pub const NONE: Inside = Inside { cycles: false, instructions: false, cache_misses: false };
+
+    /// Whether a metric is counted, as far as it depends on this.
+    fn has(self, metric: Metric) -> bool {
+        match metric {
+            Metric::SlowPathCycles => self.cycles,
+            Metric::SlowPathInstructions => self.instructions,
+            Metric::SlowPathCacheMisses => self.cache_misses,
+            Metric::SlowPathSamples => self != Inside::NONE,
+            _ => true,
+        }
+    }
+}
+
 /// What a segment's counts are split by, and whether it has [`Scope::Totals`]. The writer says it, each for itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape<'a> {
@@ -95,11 +122,14 @@ pub struct Shape<'a> {
     pub shards: usize,
     /// Whether it serves more than its classes. One that does not leaves those metrics out: they are not 0, there are none.
     pub totals: bool,
+    /// Which hardware counters its slow paths are sampled by; the metrics of the others are left out as well.
+    pub inside: Inside,
 }
 
 impl Shape<'_> {
     /// The mid pool's.
-    pub const MID: Shape<'static> = Shape { class_bytes: &CLASS_BYTES, shards: SHARDS, totals: false };
+    pub const MID: Shape<'static> =
+        Shape { class_bytes: &CLASS_BYTES, shards: SHARDS, totals: false, inside: Inside::NONE };
 
     /// The metrics that a slot of this shape has.
     pub fn metrics(self) -> impl Iterator<Item = Metric> {
@@ -108,7 +138,10 @@ impl Shape<'_> {
             Scope::Totals => self.totals,
             Scope::Process => false,
         };
-        Metric::ALL.iter().copied().filter(move |metric| counted(metric.descriptor().scope))
+        Metric::ALL
+            .iter()
+            .copied()
+            .filter(move |metric| counted(metric.descriptor().scope) && self.inside.has(*metric))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stormglass_telemetry::{Counts, Delta, Schema, Shape};
+use stormglass_telemetry::{Counts, Delta, Inside, Schema, Shape};
 
 /// One process.
 pub(crate) struct Run {
@@ -36,7 +36,12 @@ pub(crate) fn runs(file: &str) -> Vec<Run> {
             "classes" => classes = rest.split(' ').map(|class| class.parse().expect("a size")).collect(),
             "shards" => {
                 let shards = rest.parse().expect("a number");
-                schema = Arc::new(Schema::of(Shape { class_bytes: &classes, shards, totals: false }));
+                schema = Arc::new(Schema::of(Shape {
+                    class_bytes: &classes,
+                    shards,
+                    totals: false,
+                    inside: Inside::NONE,
+                }));
             }
             "cell" => cells.push(cell(&schema, rest)),
             milliseconds => {

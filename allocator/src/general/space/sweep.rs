@@ -74,8 +74,8 @@ impl Space {
             let (start, free) = (walk.at, self.free_at(walk.at));
             // To the end of what is there: a page starts at a multiple of its size.
             // Relaxed: a page that is being made or unmade is stepped through.
-            let page = usize::from(self.class_byte(start).load(Ordering::Relaxed)).wrapping_sub(1);
-            let order = free.or_else(|| Class::from_index(page).map(Class::order)).unwrap_or(0);
+            let page = Class::from_mark(self.class_byte(start).load(Ordering::Relaxed));
+            let order = free.or_else(|| page.map(Class::order)).unwrap_or(0);
             walk.at = ((start >> order) + 1) << order;
             walk.left = walk.left.saturating_sub(walk.at - start);
             if let Some(order) = free

@@ -370,7 +370,12 @@ fn a_process_that_ran_before_it_was_seen_is_judged_from_then_on() {
 fn what_is_remembered_is_bounded() {
     // A writer of 128 classes and shards, all of which storm.
     let sizes: Vec<u32> = (1..=128).collect();
-    let shape = crate::schema::Shape { class_bytes: &sizes, shards: 128, totals: false };
+    let shape = crate::schema::Shape {
+        class_bytes: &sizes,
+        shards: 128,
+        totals: false,
+        inside: crate::schema::Inside::NONE,
+    };
     let mut counts = Counts::zero(Arc::new(Schema::of(shape)));
     counts.values.fill(1_000_000);
     let delta = Delta { elapsed: Some(INTERVALS[1]), counts };

@@ -1,0 +1,221 @@
+//! Batches of blocks on their way from thread to thread: what a ring spills, another ring is refilled with.
+//!
+//! ```text
+//!  ring of A --spill: a batch--> stack of the class --refill: the batch--> ring of B
+//!                                   | full, or held by another thread: to the pages
+//! ```
+//!
+//! In front of the pages, because a page belongs to one thread: blocks that B frees go back to the pages of A that they are of, while B
+//! takes others from its own, and fresh ones when it has none. Where threads hand blocks to one another, or follow one another, each
+//! of a process's threads would come to own free blocks that the others lack. A batch that passes here goes to whoever
+//! needs one, with its memory in the cache, and nothing is looked up: it is copied pointers. The transfer cache of gperftools' tcmalloc
+//! stands in the same place; the paper's batches (`depot` among the designs) are the same idea without a lock.
+//!
+//! Nobody waits: the lock is tried, and who finds it held, or finds no room or no batch, goes to the pages.
+//!
+//! Invariants: a batch's blocks are of its class, and owned by the stack. At most [`STACK`] bytes of blocks of a class lie here, but for
+//! two batches. What was not asked for between two looks at the clock goes to the pages (upkeep.rs).
+
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use super::size_class::{CLASSES, Class};
+use crate::batch::BATCH;
+use crate::sync::Padded;
+use crate::try_lock::TryLock;
+
+/// Batches of a class at most.
+const BATCHES: usize = 32;
+/// Bytes of blocks of a class, about.
+const STACK: usize = 4 << 20;
+
+/// The batches of all classes.
+pub(super) struct Transfer([Padded<Stack>; CLASSES]);
+
+struct Stack {
+    batches: TryLock<Batches>,
+    /// How many there are: a hint, so that an empty stack is not locked.
+    len: AtomicU32,
+    /// Whether one was taken since the last look.
+    used: AtomicBool,
+}
+
+struct Batches {
+    len: usize,
+    lens: [u8; BATCHES],
+    blocks: [[*mut u8; BATCH]; BATCHES],
+}
+
+// SAFETY: the blocks are the stack's, whichever thread put them there.
+unsafe impl Send for Batches {}
+
+/// Why a batch does not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detour {
+    /// Another thread holds the lock.
+    Held,
+    /// No room, or no batch.
+    Nothing,
+}
+
+/// How many batches of a class there may be.
+fn room(class: Class) -> usize {
+    (STACK / (class.bytes() * BATCH)).clamp(2, BATCHES)
+}
+
+impl Transfer {
+    #[expect(clippy::large_stack_arrays, reason = "part of a static")]
+    pub(super) const fn new() -> Transfer {
+        Transfer(
+            [const {
+                Padded(Stack {
+                    batches: TryLock::new(Batches {
+                        len: 0,
+                        lens: [0; BATCHES],
+                        blocks: [[null_mut(); BATCH]; BATCHES],
+                    }),
+                    len: AtomicU32::new(0),
+                    used: AtomicBool::new(false),
+                })
+            }; CLASSES],
+        )
+    }
+
+    fn stack(&self, class: Class) -> &Stack {
+        &self.0[class.index()].0
+    }
+
+    /// Puts a batch there that `fill` writes, up to [`BATCH`] blocks of the class, and tells the number of.
+    pub(super) fn put(
+        &self,
+        class: Class,
+        fill: impl FnOnce(&mut [*mut u8; BATCH]) -> usize,
+    ) -> Result<(), Detour> {
+        let stack = self.stack(class);
+        // Relaxed, as every `len`: a hint, beside what is under the lock.
+        if stack.len.load(Ordering::Relaxed) as usize >= room(class) {
+            return Err(Detour::Nothing);
+        }
+        let put = stack.batches.try_with(|batches| {
+            let at = batches.len;
+            if at >= room(class) {
+                return Err(Detour::Nothing);
+            }
+            batches.lens[at] = fill(&mut batches.blocks[at]) as u8;
+            batches.len = at + 1;
+            stack.len.store(at as u32 + 1, Ordering::Relaxed);
+            Ok(())
+        });
+        put.unwrap_or(Err(Detour::Held))
+    }
+
+    /// Takes the newest batch and shows it to `take`, which has its blocks from then on.
+    pub(super) fn take<R>(&self, class: Class, take: impl FnOnce(&[*mut u8]) -> R) -> Result<R, Detour> {
+        let stack = self.stack(class);
+        if stack.len.load(Ordering::Relaxed) == 0 {
+            return Err(Detour::Nothing);
+        }
+        let taken = stack.batches.try_with(|batches| {
+            let at = batches.len.checked_sub(1).ok_or(Detour::Nothing)?;
+            batches.len = at;
+            stack.len.store(at as u32, Ordering::Relaxed);
+            // Relaxed: a hint for the next look.
+            stack.used.store(true, Ordering::Relaxed);
+            Ok(take(&batches.blocks[at][..usize::from(batches.lens[at])]))
+        });
+        taken.unwrap_or(Err(Detour::Held))
+    }
+
+    /// Whether nothing of a class was taken since this was last asked.
+    pub(super) fn rests(&self, class: Class) -> bool {
+        let stack = self.stack(class);
+        stack.len.load(Ordering::Relaxed) > 0 && !stack.used.swap(false, Ordering::Relaxed)
+    }
+
+    /// Waits until no thread is inside, and keeps them out.
+    pub(super) fn before_fork(&self) {
+        for stack in &self.0 {
+            stack.0.batches.hold();
+        }
+    }
+
+    /// Lets them in again, in the parent and in the child.
+    pub(super) fn after_fork(&self) {
+        for stack in &self.0 {
+            stack.0.batches.release();
+        }
+    }
+}
+
+/// The blocks of a batch.
+pub(super) fn blocks(batch: &[*mut u8]) -> impl Iterator<Item = NonNull<u8>> {
+    batch.iter().filter_map(|&block| NonNull::new(block))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(first: usize, n: usize) -> impl FnOnce(&mut [*mut u8; BATCH]) -> usize {
+        move |places| {
+            for (at, place) in places[..n].iter_mut().enumerate() {
+                *place = core::ptr::without_provenance_mut(first + at);
+            }
+            n
+        }
+    }
+
+    fn addresses(batch: &[*mut u8]) -> Vec<usize> {
+        blocks(batch).map(|block| block.addr().get()).collect()
+    }
+
+    #[test]
+    fn the_newest_batch_comes_out_first_and_whole() {
+        let transfer = Box::new(Transfer::new());
+        let (class, other) = (Class::of_size(100), Class::of_size(5000));
+        assert_eq!(transfer.take(class, addresses), Err(Detour::Nothing));
+        transfer.put(class, batch(1000, 32)).expect("room");
+        transfer.put(class, batch(2000, 3)).expect("room");
+        assert_eq!(transfer.take(other, addresses), Err(Detour::Nothing));
+        assert_eq!(transfer.take(class, addresses), Ok((2000..2003).collect()));
+        assert_eq!(transfer.take(class, addresses), Ok((1000..1032).collect()));
+        assert_eq!(transfer.take(class, addresses), Err(Detour::Nothing));
+    }
+
+    #[test]
+    fn no_more_lies_there_than_is_said() {
+        let transfer = Box::new(Transfer::new());
+        for class in Class::all() {
+            let mut batches = 0;
+            while transfer.put(class, batch(1, BATCH)).is_ok() {
+                batches += 1;
+            }
+            assert!(batches >= 2 && (batches * BATCH * class.bytes() <= STACK || batches == 2), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn who_comes_while_another_is_inside_goes_another_way() {
+        let transfer = Box::new(Transfer::new());
+        let class = Class::of_size(100);
+        transfer.put(class, batch(1000, 1)).expect("room");
+        transfer.before_fork();
+        assert_eq!(transfer.take(class, addresses), Err(Detour::Held));
+        assert_eq!(transfer.put(class, batch(1, 1)), Err(Detour::Held));
+        transfer.after_fork();
+        assert_eq!(transfer.take(class, addresses), Ok(vec![1000]));
+    }
+
+    #[test]
+    fn a_class_of_which_nothing_is_taken_rests() {
+        let transfer = Box::new(Transfer::new());
+        let class = Class::of_size(100);
+        assert!(!transfer.rests(class), "nothing there");
+        for first in [1000, 2000, 3000] {
+            transfer.put(class, batch(first, 1)).expect("room");
+        }
+        transfer.take(class, addresses).expect("a batch");
+        assert!(!transfer.rests(class), "one was taken");
+        assert!(transfer.rests(class));
+    }
+}

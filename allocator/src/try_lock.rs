@@ -1,0 +1,104 @@
+//! A lock that nobody waits for: who finds it held goes another way.
+//!
+//! Invariant: the value is reached only by who moved the state from FREE to HELD, until it moves it back.
+
+#[cfg(not(loom))]
+use core::cell::UnsafeCell;
+#[cfg(loom)]
+use loom::cell::UnsafeCell;
+
+use crate::sync::{AtomicU32, Ordering};
+
+const FREE: u32 = 0;
+const HELD: u32 = 1;
+
+/// A value behind a lock.
+pub(crate) struct TryLock<T> {
+    state: AtomicU32,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached only between a `take` that succeeds and the `release` after it, which exclude one another.
+unsafe impl<T: Send> Sync for TryLock<T> {}
+
+impl<T> TryLock<T> {
+    #[cfg(not(loom))]
+    pub(crate) const fn new(value: T) -> TryLock<T> {
+        TryLock { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn new(value: T) -> TryLock<T> {
+        TryLock { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+    }
+
+    /// Runs `f` under the lock; none if another thread holds it. `f` must not come here again.
+    pub(crate) fn try_with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if !self.take() {
+            return None;
+        }
+        #[cfg(not(loom))]
+        let result = {
+            // SAFETY: `take` moved the state from FREE to HELD for this thread, and it is released below, so no other reference
+            // to the value exists.
+            f(unsafe { &mut *self.value.get() })
+        };
+        #[cfg(loom)]
+        let result = self.value.with_mut(|value| {
+            // SAFETY: as above.
+            f(unsafe { &mut *value })
+        });
+        self.release();
+        Some(result)
+    }
+
+    fn take(&self) -> bool {
+        // A load first, so that who is in vain takes no line away from who is at work. Relaxed: only a hint.
+        // Acquire: pairs with the Release in `release`, so that the value is as its last holder left it.
+        self.state.load(Ordering::Relaxed) == FREE
+            && self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Waits for the lock and keeps it, so that a fork finds the value whole and nobody inside.
+    #[cfg(not(loom))]
+    pub(crate) fn hold(&self) {
+        while !self.take() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Ends a [`hold`](TryLock::hold): in the parent, and in the child, whose copy of the lock its only thread holds.
+    pub(crate) fn release(&self) {
+        // Release: pairs with the Acquire in `take`.
+        self.state.store(FREE, Ordering::Release);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    /// What goes in comes out once, whole, or goes another way.
+    #[test]
+    fn who_finds_the_lock_held_goes_another_way_and_nothing_is_lost() {
+        loom::model(|| {
+            let stack = Arc::new(TryLock::new(vec![1_u32]));
+            let other = {
+                let stack = Arc::clone(&stack);
+                thread::spawn(move || {
+                    (stack.try_with(|stack| stack.push(2)).is_none(), stack.try_with(|stack| stack.pop()))
+                })
+            };
+            let own = stack.try_with(|stack| stack.pop());
+            let (kept, taken) = other.join().expect("no panic");
+            let mut all: Vec<u32> = stack.try_with(|stack| stack.clone()).expect("nobody holds it");
+            all.extend([own, taken].into_iter().flatten().flatten());
+            all.extend(kept.then_some(2));
+            all.sort_unstable();
+            assert_eq!(all, [1, 2]);
+        });
+    }
+}

@@ -1,0 +1,27 @@
+//! What the sidecar says of itself, and of the scrape that is being answered.
+
+use std::sync::atomic::Ordering;
+
+use stormglass_telemetry::{Metric, Unit};
+
+use super::Moment;
+use super::families::{Families, label};
+
+/// Adds its series. They pass the budget by: what says that something is missing must not be what is missing.
+pub(super) fn add(moment: &Moment<'_>, families: &mut Families) {
+    let own = moment.own;
+    let dropped = families.dropped();
+    // Relaxed, all: statistics that tolerate lag.
+    let all_dropped = own.dropped.fetch_add(dropped, Ordering::Relaxed) + dropped;
+    own.left_out.store(dropped, Ordering::Relaxed);
+    let nanoseconds = own.nanoseconds.load(Ordering::Relaxed);
+    families.own(Metric::Segments, &[], moment.snapshots.len() as f64);
+    families.own(Metric::SegmentErrors, &[], moment.errors as f64);
+    families.own(Metric::ScrapeDuration, &[], nanoseconds as f64 / Unit::Seconds.divisor());
+    families.own(Metric::Scrapes, &[], own.scrapes.load(Ordering::Relaxed) as f64);
+    families.own(Metric::ScrapeBytes, &[], own.bytes.load(Ordering::Relaxed) as f64);
+    families.own(Metric::SeriesDropped, &[], all_dropped as f64);
+    families.own(Metric::BuildInfo, &[label("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    // With itself.
+    families.own(Metric::Series, &[], (families.shown() + 1) as f64);
+}

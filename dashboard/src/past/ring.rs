@@ -1,0 +1,156 @@
+//! One row of the past: a queue of segments with a bound on its bytes.
+//!
+//! Invariants: a segment is read without the others; when one too many bytes is there, the oldest segment goes; the newest is the
+//! one that grows. Time never runs back in it.
+
+use std::collections::VecDeque;
+
+use stormglass_telemetry::Snapshot;
+
+use super::REACH;
+use crate::frame::{Now, ProcessId};
+use crate::recording::{About, Decoder, Encoder, Kind, Moment, Records, beginning, put_record};
+
+/// Records of a segment, and when their moments were.
+#[derive(Debug, Default)]
+struct Segment {
+    times: Vec<u64>,
+    bytes: Vec<u8>,
+}
+
+impl Segment {
+    fn to(&self) -> u64 {
+        self.times.last().copied().unwrap_or(0)
+    }
+
+    /// What it takes, with what it has allocated ahead.
+    fn footprint(&self) -> usize {
+        self.bytes.capacity() + self.times.capacity() * size_of::<u64>()
+    }
+}
+
+/// A row.
+pub(super) struct Ring {
+    spacing: u64,
+    budget: usize,
+    encoder: Encoder,
+    segments: VecDeque<Segment>,
+}
+
+/// A copy of a segment, up to one of its moments. What it takes to read it is done by who asked, not by who holds the ring.
+pub(crate) struct Clip {
+    bytes: Vec<u8>,
+    moments: usize,
+}
+
+impl Ring {
+    pub(super) fn new(spacing: u64, budget: usize) -> Ring {
+        Ring { spacing, budget, encoder: Encoder::default(), segments: VecDeque::new() }
+    }
+
+    pub(super) fn spacing(&self) -> u64 {
+        self.spacing
+    }
+
+    /// Time of the first moment.
+    pub(super) fn from(&self) -> Option<u64> {
+        self.segments.front()?.times.first().copied()
+    }
+
+    /// Time of the last moment.
+    pub(super) fn to(&self) -> Option<u64> {
+        self.segments.back().map(Segment::to)
+    }
+
+    /// Whether it is time for the next moment; a timer that fires a little early must not lose every other one.
+    pub(super) fn is_due(&self, now: Now) -> bool {
+        self.to().is_none_or(|last| now.unix_ms >= last + self.spacing * 9 / 10)
+    }
+
+    pub(super) fn push(&mut self, now: Now, left_out: u64, snapshots: &[Snapshot]) {
+        // A quarter of the bytes, so that what goes at a time is no more.
+        if self.segments.back().is_none_or(|last| last.footprint() > self.budget / 4) {
+            self.encoder.restart();
+        }
+        if self.encoder.is_fresh() {
+            if let Some(last) = self.segments.back_mut() {
+                last.bytes.shrink_to_fit();
+                last.times.shrink_to_fit();
+            }
+            self.segments.push_back(Segment::default());
+        }
+        if let Some(segment) = self.segments.back_mut() {
+            self.encoder.moment(now, left_out, snapshots, &mut segment.bytes);
+            segment.times.push(now.unix_ms);
+        }
+        let before = now.unix_ms.saturating_sub(REACH);
+        while self.segments.front().is_some_and(|first| first.to() < before) || self.bytes() > self.budget {
+            self.segments.pop_front();
+        }
+        if self.segments.is_empty() {
+            self.encoder.restart();
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.segments.iter().map(Segment::footprint).sum()
+    }
+
+    /// The segment that leads to the last moment no later than this, or to the first.
+    pub(super) fn clip(&self, unix_ms: u64) -> Option<Clip> {
+        let after = self.segments.partition_point(|s| s.times.first().is_some_and(|&from| from <= unix_ms));
+        let segment = self.segments.get(after.saturating_sub(1))?;
+        let moments = segment.times.partition_point(|&time| time <= unix_ms).max(1);
+        Some(Clip::of(segment.bytes.clone(), moments))
+    }
+
+    /// Appends the records of the segments that have something of this span.
+    pub(super) fn copy(&self, from: u64, to: u64, out: &mut Vec<u8>) {
+        let has = |s: &&Segment| s.to() >= from && s.times.first().is_some_and(|&first| first <= to);
+        for segment in self.segments.iter().filter(has) {
+            out.extend_from_slice(&segment.bytes);
+        }
+    }
+
+    /// One process over a span, as a file.
+    pub(super) fn excerpt(&self, about: &About, id: ProcessId, from: u64, to: u64) -> Vec<u8> {
+        let mut out = beginning(about);
+        let mut encoder = Encoder::default();
+        for segment in self.segments.iter().filter(|s| s.to() >= from) {
+            let mut decoder = Decoder::default();
+            let mut records = Records::bare(&segment.bytes[..], 0);
+            // What the ring holds it has written itself; if it could not be read, the excerpt would be shorter.
+            while let Ok(Some((kind, _, payload))) = records.next() {
+                if decoder.apply(kind, payload).is_err() {
+                    break;
+                }
+                let now = decoder.now();
+                let one: Vec<Snapshot> =
+                    decoder.snapshots().filter(|s| ProcessId::of(&s.process) == id).cloned().collect();
+                if now.unix_ms >= from && now.unix_ms <= to && !one.is_empty() {
+                    encoder.moment(now, 0, &one, &mut out);
+                }
+            }
+        }
+        put_record(&mut out, Kind::End, &[]);
+        out
+    }
+}
+
+impl Clip {
+    /// The first so many moments of a segment.
+    pub(crate) fn of(bytes: Vec<u8>, moments: usize) -> Clip {
+        Clip { bytes, moments }
+    }
+
+    /// The last of its moments.
+    pub(crate) fn moment(&self) -> Option<Moment> {
+        let mut decoder = Decoder::default();
+        let mut records = Records::bare(&self.bytes[..], 0);
+        for _ in 0..self.moments {
+            let (kind, _, payload) = records.next().ok()??;
+            decoder.apply(kind, payload).ok()?;
+        }
+        Some(decoder.moment())
+    }
+}

@@ -1,0 +1,148 @@
+//! A read-only view of a segment's file.
+//!
+//! Invariant: no byte outside the mapping is touched, and what has been cut off from the file since it was mapped reads as
+//! zeros and is noticed (sigbus.rs).
+
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::os::fd::OwnedFd;
+
+use rustix::mm::{MapFlags, ProtFlags};
+
+use crate::error::Problem;
+use crate::sigbus;
+
+/// The file's first bytes.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the mapping is read through atomics only, and belongs to this value.
+unsafe impl Send for Mapping {}
+
+/// The words of a mapping, while it is watched for pages that go.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a>(&'a Mapping);
+
+impl Mapping {
+    pub(crate) fn of(file: &OwnedFd, len: u64) -> Result<Mapping, Problem> {
+        sigbus::install();
+        let len = len as usize;
+        // SAFETY: a new mapping at an address of the kernel's choice aliases nothing.
+        let start = unsafe {
+            rustix::mm::mmap(core::ptr::null_mut(), len, ProtFlags::READ, MapFlags::SHARED, file, 0)
+        };
+        let start = start.map_err(|errno| Problem::System("map it", errno))?;
+        let start = NonNull::new(start.cast()).ok_or(Problem::Malformed("it maps to address 0"))?;
+        Ok(Mapping { start, len })
+    }
+
+    /// Bytes of the file that are mapped.
+    pub(crate) fn len(&self) -> u64 {
+        self.len as u64
+    }
+
+    /// What `read` makes of the words; none if the file was cut off meanwhile, and then this mapping is of no more use.
+    pub(crate) fn watched<T>(&self, read: impl FnOnce(View<'_>) -> T) -> Option<T> {
+        sigbus::watched(self.start, self.len, || read(View(self)))
+    }
+}
+
+impl<'a> View<'a> {
+    /// The word at `offset`, which must lie inside and be aligned.
+    pub(crate) fn word(self, offset: usize) -> &'a AtomicU32 {
+        assert!(offset.is_multiple_of(4) && offset + 4 <= self.0.len, "{offset} of {}", self.0.len);
+        // SAFETY: inside the mapping and aligned, by the check; shared memory is only ever read through atomics.
+        unsafe { self.0.start.add(offset).cast().as_ref() }
+    }
+
+    /// The cell at `offset`, which must lie inside and be aligned.
+    pub(crate) fn cell(self, offset: usize) -> u64 {
+        // Relaxed: counters publish nothing, and readers may lag.
+        self.cells(offset, 1)[0].load(Ordering::Relaxed)
+    }
+
+    /// So many cells from `offset` on, which must lie inside and be aligned.
+    #[inline]
+    pub(crate) fn cells(self, offset: usize, cells: usize) -> &'a [AtomicU64] {
+        let inside = offset.is_multiple_of(8) && offset <= self.0.len && cells <= (self.0.len - offset) / 8;
+        assert!(inside, "{offset} of {}", self.0.len);
+        // SAFETY: inside the mapping, whose start is a page's, and aligned, by the check; shared memory is only ever read
+        // through atomics, for which any bytes are valid.
+        unsafe { core::slice::from_raw_parts(self.0.start.add(offset).cast().as_ptr(), cells) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: `of` made exactly this mapping, and no reference outlives the value.
+        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    const PAGES: u64 = 4;
+    const BYTES: u64 = PAGES * 4096;
+
+    fn mapped() -> (File, Mapping) {
+        let file = tempfile::tempfile().expect("a file");
+        file.set_len(BYTES).expect("sized");
+        std::os::unix::fs::FileExt::write_all_at(&file, &[1; BYTES as usize], 0).expect("written");
+        let descriptor: OwnedFd = file.try_clone().expect("duplicated").into();
+        let mapping = Mapping::of(&descriptor, BYTES).expect("mapped");
+        (file, mapping)
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_while_it_is_read_is_noticed() {
+        for left in [0, 4096, 2 * 4096 + 8] {
+            let (file, mapping) = mapped();
+            let whole = mapping.watched(|view| view.cell(BYTES as usize - 8));
+            assert_eq!(whole, Some(0x0101_0101_0101_0101));
+            let cut = mapping.watched(|view| {
+                file.set_len(left).expect("cut");
+                (0..BYTES as usize / 8).map(|i| view.cell(i * 8)).max()
+            });
+            assert_eq!(cut, None, "{left}");
+            // What is there instead faults no more.
+            assert_eq!(mapping.watched(|view| view.cell(BYTES as usize - 8)), Some(0));
+        }
+    }
+
+    const ROLE: &str = "STORMGLASS_TEST_FAULT";
+
+    /// Played in the child: a fault of a mapping that nobody watches.
+    #[test]
+    #[ignore = "a role, played in a child process"]
+    fn fault() {
+        if std::env::var_os(ROLE).is_none() {
+            return;
+        }
+        let (file, mapping) = mapped();
+        let (other_file, other) = mapped();
+        other_file.set_len(0).expect("cut");
+        file.set_len(BYTES).expect("whole");
+        mapping.watched(|_| View(&other).cell(0));
+    }
+
+    #[test]
+    fn a_fault_elsewhere_still_ends_the_process() {
+        let status = Command::new(std::env::current_exe().expect("this binary"))
+            .args(["mapping::tests::fault", "--exact", "--ignored"])
+            .env(ROLE, "1")
+            .stdout(Stdio::null())
+            .status()
+            .expect("a child");
+        assert_eq!(status.signal(), Some(libc::SIGBUS), "{status}");
+    }
+}
