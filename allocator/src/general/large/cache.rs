@@ -5,8 +5,8 @@
 //!
 //! ## What is allowed
 //! A free span is rarely as long as the next block, so a process whose blocks come and go needs more memory than is live at any moment, or it
-//! faults the same pages in again and again. When all that was idle went back at each new peak, the kernel had to bring 20% of the
-//! bytes that were given out; with a quarter above the peak of what was live it brings 1% (`blocks_that_come_and_go_find_their_memory_again`).
+//! faults the same pages in again and again. With best fit, and nothing idle at a new peak, the kernel had to bring 20% of the
+//! bytes that were given out; with place.rs and this it brings 1% (`blocks_that_come_and_go_find_their_memory_again`).
 //! Not more than is live stays, because what a process needed of large blocks once says little when it has few.
 
 use super::account::Account;
