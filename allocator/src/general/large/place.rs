@@ -14,8 +14,8 @@ use super::spans::Spans;
 
 /// Free spans of a bin that are looked at, before those of the next.
 const TRIES: usize = 8;
-/// Free spans that are compared at most: a bound for how long the lock is held. 16 or 64 of them, or 4 or 16 of a bin, changed faults and
-/// size by less than a tenth.
+/// Free spans that are compared at most: a bound for how long the lock is held. 16 with 4 of a bin, or 64 with 16, changed faults and size by
+/// less than a tenth.
 const LOOKS: usize = 32;
 
 /// A place for a block.
