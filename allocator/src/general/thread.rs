@@ -323,11 +323,15 @@ impl ThreadHeap {
         let (half, tally) = ((self.front.capacity(class) / 2).min(BATCH), self.tally(class));
         let blocks = core.space.blocks(class);
         let put = TRANSFER.put(class, |places| {
-            let mut places = places.iter_mut();
+            let (mut places, mut last) = (places.iter_mut(), null_mut());
             self.front.take_oldest(class, half, |address| {
-                // What is no block must not become another thread's.
+                // What is no block must not become another thread's, nor a block that was freed twice in a row two threads'. The pages,
+                // which would find every block that is freed twice, are not asked.
                 if blocks.number(address).is_none() {
                     misuse::interior(address, class.bytes());
+                }
+                if core::mem::replace(&mut last, address.as_ptr()) == address.as_ptr() {
+                    misuse::freed_twice();
                 }
                 if let Some(place) = places.next() {
                     *place = address.as_ptr();
