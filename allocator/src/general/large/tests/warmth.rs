@@ -124,7 +124,10 @@ fn blocks_that_come_and_go_find_their_memory_again() {
     large.check();
     let brought = counters.large_mapped_bytes.get() + counters.large_retaken_bytes.get();
     let given_out = counters.large_allocated_bytes.get();
-    assert!(!COUNTING || brought * 50 < given_out, "{brought} bytes brought by the kernel for {given_out} given out");
+    assert!(
+        !COUNTING || brought * 50 < given_out,
+        "{brought} bytes brought by the kernel for {given_out} given out"
+    );
     assert!(most_mapped <= most_live * 7 / 5, "{most_mapped} bytes mapped, {most_live} live");
     for block in blocks {
         large.give(block);
