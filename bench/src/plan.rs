@@ -89,10 +89,7 @@ impl Plan {
     /// # Errors
     /// A sentence that says which wish cannot be fulfilled and why.
     pub fn new(wishes: &Wishes) -> Result<Plan, String> {
-        let rounds = wishes.rounds.unwrap_or(ROUNDS);
-        if !(1..=MOST_ROUNDS).contains(&rounds) {
-            return Err(format!("--rounds {rounds} is out of range: it takes 1 to {MOST_ROUNDS}"));
-        }
+        let rounds = rounds(wishes.rounds, ROUNDS)?;
         let designs = if wishes.designs.is_empty() {
             StrategyId::PAPER_TRIED.to_vec()
         } else {
@@ -141,6 +138,18 @@ impl Plan {
     pub fn seconds(&self) -> f64 {
         self.bouts.iter().map(|b| b.shape.seconds * (b.rounds * self.designs.len()) as f64).sum()
     }
+}
+
+/// The rounds that the user asks for, or a plan's own.
+///
+/// # Errors
+/// A sentence, if they are none or too many.
+pub(crate) fn rounds(wish: Option<usize>, own: usize) -> Result<usize, String> {
+    let rounds = wish.unwrap_or(own);
+    if (1..=MOST_ROUNDS).contains(&rounds) {
+        return Ok(rounds);
+    }
+    Err(format!("--rounds {rounds} is out of range: it takes 1 to {MOST_ROUNDS}"))
 }
 
 /// The shapes in which a workload runs.

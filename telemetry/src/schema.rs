@@ -114,7 +114,7 @@ metrics! {
         watching_cost_ratio = WatchingCostRatio: Gauge => Events, "Speed of this user's last `stormglass bench --cost` here with its events counted (label watched `counted`), or counted and scraped at 10 Hz besides (`scraped`), as a share of the speed of a build that counts nothing: median of paired runs (label allocator `general` or `pool`; no command).";
         watching_cost_low_ratio = WatchingCostLowRatio: Gauge => Events, "Lower end of the interval of that median.";
         watching_cost_high_ratio = WatchingCostHighRatio: Gauge => Events, "Upper end of the interval of that median.";
-        watching_cost_measured_timestamp = WatchingCostMeasured: Gauge => Seconds, "When that was measured, since 1970 (no process labels).";
+        watching_cost_measured_timestamp_seconds = WatchingCostMeasured: Gauge => Seconds, "When that was measured, since 1970 (no process labels).";
         segments = Segments: Gauge => Events, "Segments that the sidecar shows (no process labels).";
         segment_errors = SegmentErrors: Counter => Events, "Files in the segment directory that the sidecar refused to read (no process labels).";
         scrape_duration = ScrapeDuration: Counter => Seconds, "Time that scrapes spent reading segments and building the answer (no process labels).";

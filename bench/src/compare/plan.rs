@@ -9,6 +9,7 @@ use super::contender::{Contender, Field, OURS, Serving};
 use super::workload::{self, Workload};
 use crate::analysis::OVERCOMMIT;
 use crate::machine::Machine;
+use crate::plan::rounds;
 use crate::shape::Shape;
 
 /// What a child measures.
@@ -98,7 +99,6 @@ pub struct Wishes {
 
 /// The fewest rounds whose interval, smallest to largest, covers more than 90%.
 const ROUNDS: usize = 5;
-const MOST_ROUNDS: usize = 1000;
 /// Seconds of a run with `full`.
 const FULL_SECONDS: f64 = 2.0;
 const MOST_THREADS: usize = 64;
@@ -109,10 +109,7 @@ impl Plan {
     /// # Errors
     /// A sentence that says which wish cannot be fulfilled and why.
     pub fn new(wishes: &Wishes, field: &Field, machine: &Machine) -> Result<Plan, String> {
-        let rounds = wishes.rounds.unwrap_or(ROUNDS);
-        if !(1..=MOST_ROUNDS).contains(&rounds) {
-            return Err(format!("--rounds {rounds} is out of range: it takes 1 to {MOST_ROUNDS}"));
-        }
+        let rounds = rounds(wishes.rounds, ROUNDS)?;
         let contenders = contenders(wishes, field)?;
         let baseline = baseline(wishes.baseline.as_deref(), &contenders)?;
         let workloads =

@@ -10,6 +10,7 @@ use stormglass_allocator::StrategyId;
 use stormglass_telemetry::cost::{GENERAL, POOL};
 
 use crate::compare::workload as general;
+use crate::plan::rounds;
 use crate::shape::Shape;
 use crate::workload as pool;
 
@@ -171,7 +172,6 @@ const SECONDS: f64 = 1.0;
 /// The fewest rounds from which anything may be concluded.
 const QUICK_ROUNDS: usize = 5;
 const QUICK_SECONDS: f64 = 0.4;
-const MOST_ROUNDS: usize = 1000;
 
 impl Plan {
     /// The plan that fulfils the wishes on a machine of `cores`.
@@ -179,11 +179,8 @@ impl Plan {
     /// # Errors
     /// A sentence that says which wish cannot be fulfilled and why.
     pub fn new(wishes: &Wishes, cores: usize) -> Result<Plan, String> {
-        let (seconds, rounds) = if wishes.quick { (QUICK_SECONDS, QUICK_ROUNDS) } else { (SECONDS, ROUNDS) };
-        let rounds = wishes.rounds.unwrap_or(rounds);
-        if !(1..=MOST_ROUNDS).contains(&rounds) {
-            return Err(format!("--rounds {rounds} is out of range: it takes 1 to {MOST_ROUNDS}"));
-        }
+        let (seconds, own) = if wishes.quick { (QUICK_SECONDS, QUICK_ROUNDS) } else { (SECONDS, ROUNDS) };
+        let rounds = rounds(wishes.rounds, own)?;
         if wishes.what == What::General && !(wishes.designs.is_empty() && wishes.workloads.is_empty()) {
             return Err("--designs and --workload are the mid pool's: take --cost=pool, or --cost".to_owned());
         }
