@@ -75,8 +75,7 @@ pub(crate) mod tests {
     /// Counting costs a program 6% at least.
     pub(crate) fn cost() -> Cost {
         let words = |text: &str| text.to_owned();
-        let ratio =
-            |median: f64| Ratio { median, low: median - 0.02, high: 0.94, coverage: 0.94, pairs: 5 };
+        let ratio = |median: f64| Ratio { median, low: median - 0.02, high: 0.94, coverage: 0.94, pairs: 5 };
         Cost {
             version: words("0.1.0"),
             command: words("stormglass bench --cost"),

@@ -54,13 +54,13 @@ impl Children {
     ///
     /// # Errors
     /// If the run failed, was stopped, or was of the wrong build.
-    pub fn launch(&mut self, step: &Step, stop: &Stop) -> Result<Sample, Failure> {
+    pub fn launch(&mut self, step: &Step, asked: &Stop) -> Result<Sample, Failure> {
         let counts = step.arm != Arm::Uncounted;
         let build = usize::from(counts);
         let sample = match step.subject {
             Subject::General(workload, shape) => {
                 let serving = Serving::Library(self.libraries[build].clone());
-                let run = self.general.launch(&compare::Request { workload, serving, shape }, stop)?;
+                let run = self.general.launch(&compare::Request { workload, serving, shape }, asked)?;
                 let Some(counted) = run.counted else {
                     return Err(Failure::Failed(format!("{} does not say whether it counts", run.served_by)));
                 };
@@ -68,7 +68,7 @@ impl Children {
             }
             Subject::Pool(workload, design, shape) => {
                 let run =
-                    self.pools[build].launch(&Request { workload, design, shape, inject: None }, stop)?;
+                    self.pools[build].launch(&Request { workload, design, shape, inject: None }, asked)?;
                 Sample {
                     ops_per_second: run.ops_per_second,
                     counted: run.counted.is_some(),
@@ -172,8 +172,7 @@ mod tests {
     #[test]
     fn a_round_that_lost_a_run_has_no_pair_and_the_rest_is_kept() {
         let report = go(3, |step| match (step.index, step.round, step.arm) {
-            (0, 1, Arm::Uncounted) => Err(Failure::Failed("it fell over".into())),
-            (1, _, Arm::Counted) => Err(Failure::Failed("it fell over".into())),
+            (0, 1, Arm::Uncounted) | (1, _, Arm::Counted) => Err(Failure::Failed("it fell over".into())),
             _ => Ok(sample(step)),
         });
         assert_eq!(report.problems[0], "general page, larson 2T, without counters, round 2: it fell over");
