@@ -17,6 +17,11 @@
 //! # Ok::<(), stormglass_allocator::PoolError>(())
 //! ```
 
+#![cfg_attr(
+    all(test, feature = "uncounted"),
+    allow(dead_code, unused_imports, reason = "used by the tests of what is counted alone")
+)]
+
 mod attempts;
 mod batch;
 mod block;

@@ -93,7 +93,7 @@ macro_rules! strategies {
         }
 
         /// One test for every design that shares lists: `$check::<its list>()`.
-        #[cfg(test)]
+        #[cfg(all(test, not(feature = "uncounted")))]
         macro_rules! each_design {
             ($check:path) => {
                 $(
@@ -106,7 +106,7 @@ macro_rules! strategies {
                 )*
             };
         }
-        #[cfg(test)]
+        #[cfg(all(test, not(feature = "uncounted")))]
         pub(crate) use each_design;
     };
     (@all $($variant:ident = $name:literal, $paper:literal, $shards:expr, $design:ty, $about:literal;)*) => {
