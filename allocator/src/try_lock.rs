@@ -1,6 +1,7 @@
 //! A lock that nobody waits for: who finds it held goes another way.
 //!
-//! Invariant: the value is reached only by who moved the state from FREE to HELD, until it moves it back.
+//! Invariant: the value is reached only by who moved the state from FREE to HELD, until it moves it back. From FREE to KEPT it is moved
+//! for a fork, by who does not reach the value.
 
 #[cfg(not(loom))]
 use core::cell::UnsafeCell;
@@ -11,6 +12,12 @@ use crate::sync::{AtomicU32, Ordering};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
+#[cfg(not(loom))]
+const KEPT: u32 = 2;
+
+/// How often a fork gives its processor up for who is inside.
+#[cfg(not(loom))]
+const PATIENCE: u32 = 10_000;
 
 /// A value behind a lock.
 pub(crate) struct TryLock<T> {
@@ -18,7 +25,7 @@ pub(crate) struct TryLock<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached only between a `take` that succeeds and the `release` after it, which exclude one another.
+// SAFETY: the value is reached only between a `take` that succeeds and the store of FREE after it, which exclude one another.
 unsafe impl<T: Send> Sync for TryLock<T> {}
 
 impl<T> TryLock<T> {
@@ -34,7 +41,7 @@ impl<T> TryLock<T> {
 
     /// Runs `f` under the lock; none if another thread holds it. `f` must not come here again.
     pub(crate) fn try_with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        if !self.take() {
+        if !self.take(HELD) {
             return None;
         }
         #[cfg(not(loom))]
@@ -48,29 +55,37 @@ impl<T> TryLock<T> {
             // SAFETY: as above.
             f(unsafe { &mut *value })
         });
-        self.release();
+        // Release: pairs with the Acquire in `take`.
+        self.state.store(FREE, Ordering::Release);
         Some(result)
     }
 
-    fn take(&self) -> bool {
+    fn take(&self, to: u32) -> bool {
         // A load first, so that who is in vain takes no line away from who is at work. Relaxed: only a hint.
-        // Acquire: pairs with the Release in `release`, so that the value is as its last holder left it.
+        // Acquire: pairs with the Releases below and above, so that the value is as its last holder left it.
         self.state.load(Ordering::Relaxed) == FREE
-            && self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            && self.state.compare_exchange(FREE, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Waits for the lock and keeps it, so that a fork finds the value whole and nobody inside.
+    ///
+    /// Not for ever: a thread that is stopped inside, or was ended there by the kernel, must not hold the fork up, nor one that
+    /// has no processor because this one has it. The lock stays its own then; nobody waits for it, so none is missed.
     #[cfg(not(loom))]
     pub(crate) fn hold(&self) {
-        while !self.take() {
+        for _ in 0..PATIENCE {
+            if self.take(KEPT) {
+                return;
+            }
             std::thread::yield_now();
         }
     }
 
-    /// Ends a [`hold`](TryLock::hold): in the parent, and in the child, whose copy of the lock its only thread holds.
-    pub(crate) fn release(&self) {
+    /// Ends a [`hold`](TryLock::hold), if that had the lock: in the parent, and in the child, whose copy of it its only thread has.
+    #[cfg(not(loom))]
+    pub(crate) fn end_hold(&self) {
         // Release: pairs with the Acquire in `take`.
-        self.state.store(FREE, Ordering::Release);
+        let _ = self.state.compare_exchange(KEPT, FREE, Ordering::Release, Ordering::Relaxed);
     }
 }
 

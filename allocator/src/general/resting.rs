@@ -53,7 +53,7 @@ pub(super) fn empty(until: u64, core: &Core, counters: &Counters) {
 }
 
 /// The resting heaps, the one that came last first.
-fn resting(threads: &Threads) -> impl Iterator<Item = &'static Home> {
+pub(super) fn resting(threads: &Threads) -> impl Iterator<Item = &'static Home> {
     // SAFETY: homes never go away.
     let home = |home: *mut Home| NonNull::new(home).map(|home| unsafe { home.as_ref() });
     // Relaxed: under the lock.

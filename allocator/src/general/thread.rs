@@ -3,8 +3,8 @@
 //! The short ways are in front.rs; here is what they do not know.
 //!
 //! Invariants: a thread heap is used by one thread at a time, or by whoever holds the lock of the shared one; blocks in its rings are
-//! owned by it. Between two lives it rests (resting.rs): it has no slot, and its rings and pages are under the lock of the list of heaps. Its home comes zeroed from
-//! the kernel and is never unmapped, so that figures of all threads can be read at any time.
+//! owned by it. Between two lives it rests (resting.rs): it has no slot, and its rings and pages are under the lock of the list of
+//! heaps. Its home comes zeroed from the kernel and is never unmapped, so that figures of all threads can be read at any time.
 
 use core::cell::UnsafeCell;
 use core::ptr::{NonNull, null_mut};
@@ -155,6 +155,11 @@ impl ThreadHeap {
         }
     }
 
+    /// Bytes that its rings may hold beyond their first capacities. For its thread, or under the lock that stands for it.
+    pub(super) fn beyond_first(&self) -> usize {
+        Class::all().map(|class| capacity::beyond_first(class, self.front.capacity(class))).sum()
+    }
+
     /// Its rings, for its thread.
     pub(super) fn front(&self) -> &'static Front {
         self.front
@@ -243,20 +248,23 @@ impl ThreadHeap {
         self.sampler.begin(start);
         let mut batch = Batch::of_at_most(most);
         self.fill(class, &mut batch, core);
-        if batch.is_empty() && self.purge(core) {
-            self.fill(class, &mut batch, core);
+        if batch.is_empty() {
+            self.fill_for_want(class, &mut batch, core);
         }
         let zeroed = most == 1 && batch.is_zeroed();
         let counters = &self.counters_apart().classes[class.index()];
-        counters.ring_refilled_blocks.add(batch.len() as u64);
         if batch.is_empty() {
             counters.allocation_failures.add(1);
         }
         counters.ring_misses.add(1);
         let blocks = core.space.blocks(class);
         let refilled = core::iter::from_fn(|| batch.pop()).map(|block| blocks.address(block.number()));
-        // It is empty, and a batch is half of what it may hold.
-        self.front.add_all(class, refilled);
+        let fit = self.front.add_all(class, refilled);
+        counters.ring_refilled_blocks.add(fit as u64);
+        // A batch is half of what the ring may hold; but where more memory was taken than ever, the ring may be smaller now.
+        if !batch.is_empty() {
+            core.pages.spill(class.index(), &self.held, batch, self.tally(class));
+        }
         let block = self.front.take_newest(class);
         self.end_slow_path(class, start, core);
         block.map(|block| (block, zeroed))
@@ -504,3 +512,6 @@ impl ThreadHeap {
         self.go_on(slot, generation, &own);
     }
 }
+
+#[cfg(test)]
+mod ledger;

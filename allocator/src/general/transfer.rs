@@ -132,7 +132,7 @@ impl Transfer {
         stack.len.load(Ordering::Relaxed) > 0 && !stack.used.swap(false, Ordering::Relaxed)
     }
 
-    /// Waits until no thread is inside, and keeps them out.
+    /// Waits until no thread is inside, and keeps them out; not for ever for one that does not go on.
     pub(super) fn before_fork(&self) {
         for stack in &self.0 {
             stack.0.batches.hold();
@@ -142,7 +142,7 @@ impl Transfer {
     /// Lets them in again, in the parent and in the child.
     pub(super) fn after_fork(&self) {
         for stack in &self.0 {
-            stack.0.batches.release();
+            stack.0.batches.end_hold();
         }
     }
 }
@@ -203,6 +203,23 @@ mod tests {
         assert_eq!(transfer.take(class, addresses), Err(Detour::Held));
         assert_eq!(transfer.put(class, batch(1, 1)), Err(Detour::Held));
         transfer.after_fork();
+        assert_eq!(transfer.take(class, addresses), Ok(vec![1000]));
+    }
+
+    #[test]
+    fn a_fork_does_not_wait_for_who_never_comes_out() {
+        let transfer = Box::new(Transfer::new());
+        let class = Class::of_size(100);
+        transfer.put(class, batch(1000, 1)).expect("room");
+        transfer.put(class, batch(2000, 1)).expect("room");
+        let inside = transfer.take(class, |batch| {
+            // As another thread that forks, while this one is stopped, or has been ended, in here.
+            transfer.before_fork();
+            transfer.after_fork();
+            assert_eq!(transfer.take(class, addresses), Err(Detour::Held), "it is still this one's");
+            addresses(batch)
+        });
+        assert_eq!(inside, Ok(vec![2000]));
         assert_eq!(transfer.take(class, addresses), Ok(vec![1000]));
     }
 

@@ -128,6 +128,17 @@ impl ThreadHeap {
         LARGE.purge(clock::monotonic(), 0, &self.counters_apart().totals) > 0 || pages
     }
 
+    /// Fills a batch where there was nothing to be had: from what is free elsewhere. Pages that are whole can be had anew then; blocks
+    /// of others, of heaps that have rested and of batches, lie in pages that go with idle heaps.
+    pub(super) fn fill_for_want(&mut self, class: Class, batch: &mut Batch, core: &Core) {
+        if self.purge(core) {
+            self.fill(class, batch, core);
+        } else {
+            let tally = self.tally(class);
+            core.pages.refill(class.index(), &mut self.held, batch, tally, || None);
+        }
+    }
+
     /// The batches between the rings go to their pages, of those classes that `of` names.
     fn collect_batches(&self, core: &Core, of: impl Fn(Class) -> bool) {
         for class in Class::all().filter(|&class| of(class)) {
