@@ -3,6 +3,7 @@
 
 use core::fmt::Write as _;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Text on the stack: no allocation, what does not fit is cut.
 struct Line {
@@ -58,9 +59,19 @@ pub(crate) fn say(what: core::fmt::Arguments<'_>) {
     let _ = rustix::io::write(rustix::stdio::stderr(), &line.bytes[..line.len]);
 }
 
+/// Whether the process is about to end because of misuse.
+static ENDS: AtomicBool = AtomicBool::new(false);
+
+/// Whether the process is about to end: the caller may be a handler of its SIGABRT, under a lock that its own thread holds.
+pub(crate) fn ends() -> bool {
+    // Relaxed: what matters is what this thread itself has set.
+    ENDS.load(Ordering::Relaxed)
+}
+
 /// Ends the process with a message.
 #[cold]
 pub(crate) fn end(what: core::fmt::Arguments<'_>) -> ! {
+    ENDS.store(true, Ordering::Relaxed);
     say(what);
     std::process::abort()
 }

@@ -10,7 +10,7 @@
 //! resting heaps have of its class. And what has rested for the purge delay goes the way of all memory that is not used.
 //!
 //! Invariant: who touches a resting heap holds the lock of the list of heaps; it counts what it moves in a slot of its own, since
-//! the heap has none.
+//! the heap has none. A program's misuse may be found meanwhile; a handler that reports it can allocate, because nobody comes here from then on.
 
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -18,6 +18,7 @@ use core::sync::atomic::Ordering;
 use super::process::{Core, Threads};
 use super::size_class::Class;
 use super::thread::{Counters, Home};
+use crate::misuse;
 
 /// Resting heaps that a thread looks at which needs blocks.
 const SOME: usize = 8;
@@ -26,6 +27,7 @@ const SOME: usize = 8;
 pub(super) fn rob(class: Class, core: &Core, counters: &Counters) -> bool {
     // Relaxed: a hint; the lock decides.
     core.resting.load(Ordering::Relaxed) > 0
+        && !misuse::ends()
         && core.threads.with(None, |threads| {
             resting(threads).take(SOME).any(|home| {
                 // SAFETY: a resting heap, under the lock.
@@ -36,7 +38,7 @@ pub(super) fn rob(class: Class, core: &Core, counters: &Counters) -> bool {
 
 /// Lets heaps that have rested since `until`, or longer, give up all that they have.
 pub(super) fn empty(until: u64, core: &Core, counters: &Counters) {
-    if core.resting.load(Ordering::Relaxed) == 0 {
+    if core.resting.load(Ordering::Relaxed) == 0 || misuse::ends() {
         return;
     }
     core.threads.with(None, |threads| {

@@ -14,7 +14,8 @@
 //! Nobody waits: the lock is tried, and who finds it held, or finds no room or no batch, goes to the pages.
 //!
 //! Invariants: a batch's blocks are of its class, and owned by the stack. At most [`STACK`] bytes of blocks of a class lie here, but for
-//! two batches. What was not asked for between two looks at the clock goes to the pages (upkeep.rs).
+//! two batches. What was not asked for between two looks at the clock goes to the pages (upkeep.rs). The counters of rings say that a
+//! batch has left one and not yet come to another, as they do of blocks in pages; so it is no part of what is `cached`.
 
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};

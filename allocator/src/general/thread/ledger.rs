@@ -2,7 +2,7 @@
 //!
 //! Each test is about the process's one allocator, so each runs in a process of its own.
 
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -15,11 +15,27 @@ use super::*;
 unsafe extern "C" {
     safe fn fork() -> i32;
     safe fn _exit(status: i32) -> !;
+    safe fn alarm(seconds: u32) -> u32;
+    safe fn signal(number: i32, handler: extern "C" fn(i32)) -> usize;
 }
 
 const CHILD: &str = "STORMGLASS_LEDGER_CHILD";
 /// A purge delay that no test waits for, but with which growth gives memory up.
 const LONG: Duration = Duration::from_secs(1 << 30);
+
+/// The test `name` of this file once more, in a process of its own.
+fn again(name: &str) -> Output {
+    let program = std::env::current_exe().expect("this program");
+    let name = format!("general::thread::ledger::{name}");
+    let directory = tempfile::tempdir().expect("a directory");
+    Command::new(program)
+        .args(["--exact", &name, "--nocapture", "--test-threads=1"])
+        .env(CHILD, "1")
+        .env("STORMGLASS_PURGE_MS", "-1")
+        .env("STORMGLASS_DIR", directory.path().join("segments"))
+        .output()
+        .expect("a child")
+}
 
 /// Runs the test `name` of this file in a process of its own; `true` there.
 #[must_use]
@@ -27,16 +43,7 @@ fn alone(name: &str) -> bool {
     if std::env::var_os(CHILD).is_some() {
         return true;
     }
-    let program = std::env::current_exe().expect("this program");
-    let name = format!("general::thread::ledger::{name}");
-    let mut command = Command::new(program);
-    command.args(["--exact", &name, "--nocapture", "--test-threads=1"]);
-    let directory = tempfile::tempdir().expect("a directory");
-    command
-        .env(CHILD, "1")
-        .env("STORMGLASS_PURGE_MS", "-1")
-        .env("STORMGLASS_DIR", directory.path().join("segments"));
-    let output = command.output().expect("a child");
+    let output = again(name);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
     false
@@ -266,4 +273,29 @@ fn what_is_counted_as_live_and_cached_is_what_callers_and_rings_have() {
     passed.into_inner().expect("no panic").into_iter().for_each(|(block, _)| give(block));
     trim();
     assert_eq!((stats().live, stats().mapped, in_rings()), (0, 0, 0));
+}
+
+/// What a program does that reports its own crashes: it allocates, of a class that this thread has nothing of.
+extern "C" fn reports(_: i32) {
+    let block = take(3000);
+    // Not a success: the process must have come here.
+    _exit(if block.is_some() { 42 } else { 43 });
+}
+
+#[test]
+fn a_program_whose_misuse_is_found_in_a_resting_heap_can_report_it() {
+    if std::env::var_os(CHILD).is_none() {
+        let name = "a_program_whose_misuse_is_found_in_a_resting_heap_can_report_it";
+        let output = again(name);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(42), "{output:?}");
+        assert!(said.contains("which points into a block of 1024 bytes"), "{said}");
+        return;
+    }
+    // It would wait for itself.
+    alarm(20);
+    signal(6, reports);
+    with(|_, _| ());
+    thread::spawn(|| give(take(1000).expect("memory") + 16)).join().expect("no panic");
+    take(1000);
 }
