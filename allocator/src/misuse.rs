@@ -33,6 +33,14 @@ pub(crate) fn freed_twice() -> ! {
     end(format_args!("a block was freed twice (found when it came back to its page, after the second free)"))
 }
 
+/// Ends the process: a block is in a thread's ring twice.
+#[cold]
+pub(crate) fn freed_twice_in_a_ring() -> ! {
+    end(format_args!(
+        "a block was freed twice (found when it was to go to another thread, after the second free)"
+    ))
+}
+
 /// Ends the process: `address` is no start of a block, though it points into one.
 #[cold]
 pub(crate) fn interior(address: NonNull<u8>, bytes: usize) -> ! {

@@ -23,7 +23,7 @@ use super::mid;
 use super::process::{self, Core, TRANSFER};
 use super::size_class::{CLASSES, Class};
 use super::space::Blocks;
-use super::transfer::{self, Detour};
+use super::transfer::{self, Detour, Filter};
 use super::upkeep::KEEPING;
 use crate::Pool;
 use crate::batch::{BATCH, Batch};
@@ -331,17 +331,17 @@ impl ThreadHeap {
         let (half, tally) = ((self.front.capacity(class) / 2).min(BATCH), self.tally(class));
         let blocks = core.space.blocks(class);
         let put = TRANSFER.put(class, |places| {
-            let mut places = places.iter_mut();
+            let (mut len, mut seen) = (0, Filter::new());
             self.front.take_oldest(class, half, |address| {
-                // What is no block must not become another thread's.
-                if blocks.number(address).is_none() {
-                    misuse::interior(address, class.bytes());
+                // What is no block must not become another thread's, nor a block that of two.
+                let Some(number) = blocks.number(address) else { misuse::interior(address, class.bytes()) };
+                if seen.perhaps(number) && places[..len].contains(&address.as_ptr()) {
+                    misuse::freed_twice_in_a_ring();
                 }
-                if let Some(place) = places.next() {
-                    *place = address.as_ptr();
-                }
+                places[len] = address.as_ptr();
+                len += 1;
             });
-            half
+            len
         });
         if count_passage(put, tally).is_some() {
             self.counters().classes[class.index()].ring_spilled_blocks.add(half as u64);
