@@ -159,6 +159,30 @@ impl Figure {
             split: Metric::Refills,
             of: |m| Some(m.slow_path_nanoseconds_per_batch? / 1e9),
         },
+        Figure {
+            name: "cycles_per_slow_path",
+            dimension: Dimension::Number,
+            help: "Processor cycles of one slow path, by those that were sampled; no data without hardware counters.",
+            per: &[Metric::SlowPathSamples],
+            split: Metric::SlowPathCycles,
+            of: |m| m.cycles_per_slow_path,
+        },
+        Figure {
+            name: "instructions_per_slow_path",
+            dimension: Dimension::Number,
+            help: "Instructions of one slow path, by those that were sampled; no data without hardware counters.",
+            per: &[Metric::SlowPathSamples],
+            split: Metric::SlowPathInstructions,
+            of: |m| m.instructions_per_slow_path,
+        },
+        Figure {
+            name: "cache_misses_per_slow_path",
+            dimension: Dimension::Number,
+            help: "Last-level cache misses of one slow path, by those that were sampled; no data without hardware counters.",
+            per: &[Metric::SlowPathSamples],
+            split: Metric::SlowPathCacheMisses,
+            of: |m| m.cache_misses_per_slow_path,
+        },
     ];
 
     /// The figure of that name.

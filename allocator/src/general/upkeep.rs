@@ -12,7 +12,9 @@
 //! ## Peaks
 //! Memory that lies idle costs nothing as long as the process takes no more than it did before. When it would take more than ever,
 //! it first looks for pages that are whole in its other classes, and once it has taken more, as much of what is idle goes back: blocks in
-//! rings that were not used since, pages of its own and of idle heaps, of the space, large spans. So the peak is that of a process that keeps nothing, by a few per cent, and a process whose
+//! rings that were not used since, pages of its own and of idle heaps, of the space, large spans, as far as those have more than is
+//! allowed (large/cache.rs). So the peak is that of a process that keeps nothing, by a few per cent, or with large blocks that come
+//! and go by a quarter of those, and a process whose
 //! need goes up and down below its peak keeps its memory until the delay has passed. With `STORMGLASS_PURGE_MS=-1` nothing goes back.
 
 use super::process::{self, Core, LARGE, LIMIT, TRANSFER};

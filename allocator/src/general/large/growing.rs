@@ -1,7 +1,7 @@
 //! Blocks that change their size: in place, or by moving their pages.
 //!
-//! In place while free granules follow. Otherwise a block that gets [`Bounds::leave`](super::Bounds) bytes or more leaves the
-//! reservation: its pages move (`MREMAP_DONTUNMAP`: the span stays mapped, empty, and is free), and from then on the kernel
+//! In place while free granules follow. Otherwise it is copied; but a block that gets [`Bounds::leave`](super::Bounds) bytes or more and
+//! for which half of the memory would have to be brought leaves the reservation: its pages move (`MREMAP_DONTUNMAP`: the span stays mapped, empty, and is free), and from then on the kernel
 //! grows it. Invariant: whatever fails, the block is where it was, with its contents.
 //!
 //! What it costs, on Linux 6.18 and two processors, best of 15:
@@ -14,7 +14,9 @@
 //! | 16 MiB | 566 us | 5374 us | 35 us |
 //!
 //! A program that grows such a block again and again finds warm spans, while a block that left has all its pages faulted in
-//! anew each time, because its mapping goes back to the kernel at its end. So it stays for longer than the columns say.
+//! anew each time, because its mapping goes back to the kernel at its end. So it stays for longer than the columns say, and where
+//! memory for it lies idle it does not leave at all: of 100 blocks of up to 16 MiB that come and go, half grown, leaving at 4 MiB took
+//! 50 faults for an allocation, this 13.
 
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -59,7 +61,11 @@ impl Large {
         }
         match resized {
             Ok(()) => Some(block),
-            Err(Refusal::Space) if pages * PAGE >= self.bounds.leave && align <= PAGE => {
+            Err(Refusal::Space)
+                if pages * PAGE >= self.bounds.leave
+                    && align <= PAGE
+                    && !self.locked(account, |shared| shared.spans.has_warm(reservation, pages)) =>
+            {
                 // SAFETY: the caller's block.
                 unsafe { self.leave(reservation, start, pages * PAGE, account) }
             }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The reservation (reservation.rs) is address space in granules of 64 KiB, with a record for each (record.rs); spans.rs cuts and
-//! joins, bins.rs finds, cache.rs limits what lies idle. Mappings: mapping.rs, registry.rs, and direct.rs for the kernel.
+//! joins, bins.rs finds, place.rs chooses, cache.rs limits what lies idle. Mappings: mapping.rs, registry.rs, and direct.rs for the kernel.
 //!
 //! Invariants:
 //! 1. A block starts where a span of the reservation starts, or where a mapping in the registry does; no other address is one.
@@ -27,7 +27,7 @@
 //!
 //! ## Huge pages
 //! Off, unless [`Large::set_huge_pages`] asks for them (`STORMGLASS_THP=1`); where the system gives them to everybody it does so
-//! here. Spans of 2 MiB and more start at multiples of 2 MiB, which takes address space only. 256 MiB on Linux 6.18, two processors,
+//! here. Spans of 2 MiB and more start at multiples of 2 MiB where there is room, which takes address space only. 256 MiB on Linux 6.18, two processors,
 //! `enabled` at `madvise`, two runs each of
 //! `STORMGLASS_THP=1 cargo test --release -p stormglass-allocator --lib fill_and_walk -- --ignored --nocapture`:
 //!
@@ -54,6 +54,7 @@ mod growing;
 pub(super) mod lock;
 mod mapping;
 mod once;
+mod place;
 mod record;
 mod registry;
 mod reservation;
@@ -86,9 +87,9 @@ pub(crate) struct Bounds {
     pub(crate) reserve: usize,
     /// From this size, or alignment, on a block gets a mapping of its own.
     pub(crate) direct: usize,
-    /// Bytes of memory that freed spans may keep; a quarter of what is live, if that is more.
+    /// Bytes of memory that freed spans may keep; more while more is live (cache.rs).
     pub(crate) cache: usize,
-    /// Blocks that outgrow their place and get this size leave the reservation rather than be copied.
+    /// Blocks that outgrow their place and get this size leave the reservation rather than be copied to memory that is not there yet.
     pub(crate) leave: usize,
 }
 
@@ -132,8 +133,6 @@ struct Shared {
     direct: usize,
     /// When a sweep made idle granules old.
     swept: u64,
-    /// Where the next sweep starts, so that each part of the reservation gets its turn.
-    cursor: usize,
 }
 
 impl Shared {
@@ -166,8 +165,7 @@ pub(crate) struct Large {
 impl Large {
     /// Reserves nothing before the first block.
     pub(crate) const fn new(bounds: Bounds, limit: &'static Limit) -> Large {
-        let shared =
-            Shared { spans: Spans::new(), registry: Registry::new(), direct: 0, swept: 0, cursor: 0 };
+        let shared = Shared { spans: Spans::new(), registry: Registry::new(), direct: 0, swept: 0 };
         Large {
             bounds,
             limit,

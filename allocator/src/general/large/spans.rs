@@ -8,13 +8,12 @@ use core::ops::Range;
 use super::account::Account;
 use super::bins::Bins;
 use super::granule::{GRANULE_PAGES, PAGE, granules_of, rounded};
+use super::place::Place;
 use super::record::{Age, Tag};
-use super::reservation::{HUGE, Reservation};
+use super::reservation::Reservation;
 
 /// The frontier rises by this many granules at least (1 MiB), so that the kernel is not asked for each span.
 const FRONTIER_STEP: usize = 16;
-/// Free spans of a bin that are asked whether an alignment fits, before longer ones are.
-const TRIES: usize = 8;
 /// Granules that a sweep gives back at a time, and that it looks at: bounds for how long it holds the lock.
 const SWEEP_BACK: usize = 64;
 const SWEEP_LOOK: usize = 1 << 14;
@@ -48,9 +47,11 @@ pub(super) struct Step {
 
 /// The spans of one reservation.
 pub(super) struct Spans {
-    bins: Bins,
+    pub(super) bins: Bins,
     /// Pages of live blocks.
     pub(super) live: usize,
+    /// The most that it ever was.
+    pub(super) most_live: usize,
     /// Pages that free spans have memory behind.
     pub(super) cached: usize,
     /// Pages that have memory behind them.
@@ -59,7 +60,7 @@ pub(super) struct Spans {
 
 impl Spans {
     pub(super) const fn new() -> Spans {
-        Spans { bins: Bins::new(), live: 0, cached: 0, mapped: 0 }
+        Spans { bins: Bins::new(), live: 0, most_live: 0, cached: 0, mapped: 0 }
     }
 
     /// A span with room for `pages`, at a multiple of `align` bytes, taken for the caller, who must
@@ -72,42 +73,28 @@ impl Spans {
         account: Account<'_>,
     ) -> Result<usize, Refusal> {
         let granules = rounded(granules_of(pages));
-        let (free, start) = self.place(reservation, granules, align).ok_or(Refusal::Space)?;
+        let Place { free, start, .. } = self.place(reservation, pages, align).ok_or(Refusal::Space)?;
         let new = self.charge(reservation, start, 0..pages, account)?;
         account.counters.large_reuses.add(u64::from(new < pages));
         self.carve(reservation, free, start, granules);
         reservation.record(start).set_pages(pages);
-        self.live += pages;
+        self.lives(self.live + pages);
         Ok(start)
     }
 
-    /// A free span that holds `granules`, and where they start in it. Long spans start where huge pages do if that takes no
-    /// memory that a hole elsewhere would save.
-    fn place(&mut self, reservation: &Reservation, granules: usize, align: usize) -> Option<(usize, usize)> {
-        let preferred = if granules * super::granule::GRANULE >= HUGE { align.max(HUGE) } else { align };
-        self.find(reservation, granules, preferred, TRIES)
-            .or_else(|| self.find(reservation, granules, align, TRIES))
-            .or_else(|| self.extend(reservation, granules, preferred))
-            .or_else(|| self.extend(reservation, granules, align))
-            .or_else(|| self.find(reservation, granules, align, usize::MAX))
-    }
-
-    fn find(
-        &self,
-        reservation: &Reservation,
-        granules: usize,
-        align: usize,
-        each: usize,
-    ) -> Option<(usize, usize)> {
-        self.bins.find(reservation, granules, each, |free| {
-            let Tag::Free(len) = reservation.record(free).tag() else { return None };
-            let start = reservation.aligned(free, align)?;
-            (start + granules <= free + len as usize).then_some((free, start))
-        })
+    /// Notes how many pages are live.
+    fn lives(&mut self, pages: usize) {
+        self.live = pages;
+        self.most_live = self.most_live.max(pages);
     }
 
     /// Raises the frontier until the last free span holds `granules`.
-    fn extend(&mut self, reservation: &Reservation, granules: usize, align: usize) -> Option<(usize, usize)> {
+    pub(super) fn extend(
+        &mut self,
+        reservation: &Reservation,
+        granules: usize,
+        align: usize,
+    ) -> Option<(usize, usize)> {
         let frontier = reservation.frontier();
         let free = free_before(reservation, frontier).unwrap_or(frontier);
         let start = reservation.aligned(free, align)?;
@@ -226,7 +213,7 @@ impl Spans {
             record.set_tag(Tag::Live(want as u32));
             self.idle(reservation, start + want, granules - want);
         }
-        self.live = self.live - had + pages;
+        self.lives(self.live - had + pages);
         record.set_pages(pages);
         Ok(had)
     }
@@ -277,37 +264,40 @@ impl Spans {
         len
     }
 
-    /// One step of a sweep over `granules`: the next run of idle ones goes back to the kernel.
+    /// One step of a sweep over `granules`, from their end down, where blocks are placed last: of the next run of idle ones up to
+    /// `at_most` pages, or a granule, go back to the kernel.
     pub(super) fn sweep(
         &mut self,
         reservation: &Reservation,
         granules: Range<usize>,
         sweep: Sweep,
+        at_most: usize,
         account: Account<'_>,
     ) -> Step {
-        let from = granules.start;
-        let end = reservation.frontier().min(granules.end).min(from + SWEEP_LOOK);
+        let from = granules.end;
+        let end = granules.start.max(from.saturating_sub(SWEEP_LOOK));
         let back = |age| age == Age::Old || (age == Age::New && sweep == Sweep::All);
         let mut at = from;
-        while at < end && !back(reservation.memory(at).age()) {
-            let memory = reservation.memory(at);
+        while at > end && !back(reservation.memory(at - 1).age()) {
+            let memory = reservation.memory(at - 1);
             if memory.age() == Age::New {
                 memory.set(memory.touched(), Age::Old);
             }
-            at += 1;
+            at -= 1;
         }
-        let start = at;
-        while at < end && at - start < SWEEP_BACK && back(reservation.memory(at).age()) {
-            at += 1;
+        let (above, mut pages) = (at, 0);
+        while at > end && above - at < SWEEP_BACK && pages < at_most && back(reservation.memory(at - 1).age())
+        {
+            at -= 1;
+            pages += reservation.memory(at).touched();
         }
-        let pages = touched(reservation, start, at - start);
         // SAFETY: a granule that has an age is of a free span, and the caller holds the lock.
-        if pages == 0 || !unsafe { reservation.discard(start, at - start) } {
-            return Step { passed: at - from, pages: 0 };
+        if pages == 0 || !unsafe { reservation.discard(at, above - at) } {
+            return Step { passed: from - at, pages: 0 };
         }
         self.cached -= pages;
-        self.given_back(reservation, start, at - start, account);
-        Step { passed: at - from, pages }
+        self.given_back(reservation, at, above - at, account);
+        Step { passed: from - at, pages }
     }
 
     /// The bins, for tests that look at free spans.

@@ -1,0 +1,367 @@
+// Contention: from "is anything wrong" to the shard, the kind of fight, and what it costs.
+local board = import '../lib/dashboard.libsonnet';
+local p = import '../lib/panels.libsonnet';
+local q = import '../lib/promql.libsonnet';
+
+local byCell = 'command, strategy, class, shard, injected';
+local byDesign = 'command, strategy, injected';
+local design = '{{command}} · {{strategy}} {{injected}}';
+local cell = '{{strategy}} · {{class}} B · shard {{shard}} {{injected}}';
+local noCas = 'No design here uses CAS, or none runs';
+local noLocks = 'No lock was taken: no design here has one, or none runs';
+local noEvents = 'Not available here: the sidecar runs without --perf, or the machine does not let it count';
+local noSlowPaths = 'Not available here: the program runs without STORMGLASS_PERF=1, or the machine has no such counter';
+
+function(config, verdicts) board.dashboard(
+  config,
+  'stormglass-contention',
+  'stormglass / Contention',
+  'Which size class and shard threads fight over, how, and what it costs them. Rows answer one question each, from top to bottom.',
+  [
+    board.row('Is anything wrong?', [
+      p.stat(
+        'Living processes',
+        'Groups of processes (command, design, workload) of which at least one lives. Good: as many as you run; 0 when none was started under the allocator.',
+        'none',
+        'count(stormglass_up{%s} == 1)' % q.process,
+        ['blue'],
+        'No process lives',
+      ),
+      p.stat(
+        'Verdicts that are on',
+        'Verdicts of the diagnosis that hold now, over all classes and shards. Good: 0. Each is in the panel on the right, with links.',
+        'none',
+        'sum(stormglass_verdict_active{%s})' % q.class,
+        ['green', 1, 'red'],
+        'None was ever on',
+      ),
+      p.stat(
+        'Worst shard: failed CASes',
+        'Share of CAS attempts that another thread beat, on the shard where it is highest. Good: below 5%. Above 50% most of the work on that list is done in vain.',
+        'percentunit',
+        'max(%s)' % q.ratio(byCell, ['cas_failures_total', q.class], ['cas_attempts_total', q.class]),
+        ['green', 0.05, 'yellow', 0.5, 'red'],
+        noCas,
+      ),
+      p.stat(
+        'Worst shard: lock wait',
+        'Seconds that threads wait for one shard\'s lock in each second; 1 is a whole core that stands still. Good: below 0.05.',
+        'suffix: s/s',
+        'max(%s)' % q.sum(byCell, 'lock_wait_seconds_sum', q.class),
+        ['green', 0.05, 'yellow', 0.3, 'red'],
+        noLocks,
+      ),
+      p.stat(
+        'Ring hits, overall',
+        'Share of allocations that the thread-local rings served without touching a shard. Good: above 97%: with batches of 32, one miss in 33 is what a healthy ring has at worst.',
+        'percentunit',
+        'sum(%s) / (sum(%s) + sum(%s) > 0)' % [q.rate('ring_hits_total', q.class), q.rate('ring_hits_total', q.class), q.rate('ring_misses_total', q.class)],
+        ['red', 0.6, 'yellow', 0.9, 'green'],
+        'Nothing is allocated',
+      ),
+      p.stat(
+        'Injected delays',
+        'Processes whose shards were slowed on purpose (--inject). What they show is what was asked for, not what this machine does. Good: none, unless you asked.',
+        'none',
+        'count(stormglass_up{%s,injected!=""} == 1)' % q.process,
+        ['green', 1, 'orange'],
+        'None: what you see is real',
+      ),
+      p.states(
+        'Verdicts over time',
+        'When each verdict was on, and for which class and shard. Good: an empty panel. Click a bar: one link opens the panel with the evidence, the other the runbook.',
+        [['{{verdict}} · {{command}} · {{strategy}} · {{class}} · {{shard}}', 'max by (command, strategy, class, shard, verdict) (stormglass_verdict_active{%s})' % q.class]],
+        { '0': { text: 'off', color: 'transparent', index: 0 }, '1': { text: 'on', color: 'red', index: 1 } },
+        'No verdict was on',
+      ),
+    ]),
+    board.row('Which shard?', [
+      p.grid(
+        'Failed CASes a second, class by shard',
+        'Rows are size classes in bytes, columns are shards; a cell is the rate of failed CASes there now. Good: pale everywhere, or even. One dark cell is a hot shard: threads were sent to the same one.',
+        'cps',
+        q.sum('class, shard', 'cas_failures_total', q.class),
+        ['transparent', 1000, 'light-yellow', 100000, 'orange', 1000000, 'dark-red'],
+        noCas,
+      ),
+      p.grid(
+        'Lock wait, class by shard',
+        'Seconds waited for each shard\'s lock in each second, now. Good: pale everywhere. A dark cell is where threads queue.',
+        's',
+        q.sum('class, shard', 'lock_wait_seconds_sum', q.class),
+        ['transparent', 0.01, 'light-yellow', 0.1, 'orange', 0.5, 'dark-red'],
+        noLocks,
+      ),
+      p.timeseries(
+        'Failed CASes a second, hottest shards',
+        'The ten shards that fail most. Good: lines close together and low. One line far above the rest is the hot shard of the grid, and this is since when.',
+        'cps',
+        [[cell, 'topk(10, %s)' % q.sum(byCell, 'cas_failures_total', q.class)]],
+        ['green', 1000000, 'red'],
+        noCas,
+      ),
+      p.timeseries(
+        'Lock wait, hottest shards',
+        'The ten shards whose locks are waited for most, in seconds a second. Good: all below the line.',
+        's',
+        [[cell, 'topk(10, %s)' % q.sum(byCell, 'lock_wait_seconds_sum', q.class)]],
+        ['green', 0.3, 'red'],
+        noLocks,
+      ),
+    ]),
+    board.row('How do threads fight over lists?', [
+      p.timeseries(
+        'CAS attempts and failures by operation',
+        'How often each operation tries, and how often it is beaten (below as negative would hide the size: both count up). Good: failures far below their attempts. Failures of batch_pop with attempts alike are a storm.',
+        'cps',
+        [
+          ['{{op}} attempts', q.sum('op', 'cas_attempts_total', q.class)],
+          ['{{op}} failures', q.sum('op', 'cas_failures_total', q.class)],
+        ],
+        ['green'],
+        noCas,
+      ),
+      p.timeseries(
+        'Failed CASes for each attempt',
+        'Share of CASes that another thread beat, by design. Good: below 5%. It is a part of the evidence of retry_storm.',
+        'percentunit',
+        [[design, q.ratio(byDesign, ['cas_failures_total', q.class], ['cas_attempts_total', q.class])]],
+        ['green', 0.05, 'yellow', 0.5, 'red'],
+        noCas,
+      ),
+      p.timeseries(
+        'Failed CASes a batch',
+        'CASes of pops that another thread beat, for each batch that reached a ring. Good: below 0.25, from where retry_storm is said; a storm of two threads has 1 where batches are walked, and more than 10 where blocks are popped one by one.',
+        'none',
+        [[design, 'sum by (%s) (rate(stormglass_cas_failures_total{%s,op=~"pop|batch_pop"}[$__rate_interval])) / (%s > 0)' % [byDesign, q.class, q.sum(byDesign, 'refills_total', q.class)]]],
+        ['green', 0.25, 'yellow', 1, 'red'],
+        noCas,
+      ),
+      p.timeseries(
+        'CAS attempts a batch',
+        'CASes of pops for each batch that reached a ring. Good: about 1 where a batch is taken whole; 32 where blocks are popped one by one. It is the evidence of cas_multiplication.',
+        'none',
+        [[design, 'sum by (%s) (rate(stormglass_cas_attempts_total{%s,op=~"pop|batch_pop"}[$__rate_interval])) / (%s > 0)' % [byDesign, q.class, q.sum(byDesign, 'refills_total', q.class)]]],
+        ['green', 4, 'yellow', 32, 'red'],
+        noCas,
+      ),
+      p.timeseries(
+        'Blocks walked for each one kept',
+        'Blocks walked inside CAS loops for each block that the successful CAS took. Good: 1. At 2 every walk is done twice. It is the evidence of walk_amplification.',
+        'none',
+        [[design, '(%s + %s) / (%s > 0)' % [q.sum(byDesign, 'walk_blocks_kept_total', q.class), q.sum(byDesign, 'walk_blocks_wasted_total', q.class), q.sum(byDesign, 'walk_blocks_kept_total', q.class)]]],
+        ['green', 1.25, 'yellow', 2, 'red'],
+        'No design here walks inside a CAS loop, or none runs',
+      ),
+      p.depth(
+        'Retries of one operation',
+        'How many retries operations took; brighter is more operations. Good: all in the row of 0. A storm shows first in the upper rows.',
+        'none',
+        q.sum('le', 'cas_retries_bucket', q.class),
+        noCas,
+      ),
+      p.timeseries(
+        'Retries of one operation, 99th percentile',
+        'One operation in a hundred took more retries than this. Good: 0 to 1.',
+        'none',
+        [[design, q.quantile(0.99, byDesign, 'cas_retries', q.class)]],
+        ['green', 4, 'yellow', 16, 'red'],
+        noCas,
+      ),
+    ]),
+    board.row('How long do they wait for locks?', [
+      p.timeseries(
+        'Time spent waiting for locks',
+        'Seconds waited in each second, over all threads and shards of a design. Good: below 0.05; as many as there are threads means that all stand still. It is a part of the evidence of lock_convoy.',
+        's',
+        [[design, q.sum(byDesign, 'lock_wait_seconds_sum', q.class)]],
+        ['green', 0.05, 'yellow', 0.5, 'red'],
+        noLocks,
+      ),
+      p.timeseries(
+        'Lock wait, median and 99th percentile',
+        'Of the acquisitions that had to wait, how long. Good: below 10 µs; above 1 ms a thread was put to sleep while it held the lock.',
+        's',
+        [
+          ['median ' + design, q.quantile(0.5, byDesign, 'lock_wait_seconds', q.class)],
+          ['99% ' + design, q.quantile(0.99, byDesign, 'lock_wait_seconds', q.class)],
+        ],
+        ['green', 1e-5, 'yellow', 1e-3, 'red'],
+        noLocks,
+      ),
+      p.timeseries(
+        'Lock hold, median and 99th percentile',
+        'How long a lock was held. Good: below 5 µs: a batch of 32 from a warm list. Longer holds make every wait longer.',
+        's',
+        [
+          ['median ' + design, q.quantile(0.5, byDesign, 'lock_hold_seconds', q.class)],
+          ['99% ' + design, q.quantile(0.99, byDesign, 'lock_hold_seconds', q.class)],
+        ],
+        ['green', 5e-6, 'yellow', 1e-4, 'red'],
+        noLocks,
+      ),
+      p.timeseries(
+        'Acquisitions that had to wait',
+        'Contended share of lock acquisitions. Good: below 10%, from where lock_convoy is said.',
+        'percentunit',
+        [[design, q.ratio(byDesign, ['lock_contended_total', q.class], ['lock_acquisitions_total', q.class])]],
+        ['green', 0.1, 'yellow', 0.3, 'red'],
+        noLocks,
+      ),
+      p.timeseries(
+        'Spins and failed try-locks',
+        'Turns of the spin loop in front of locks, and try-locks that found the lock held. Good: few spins for each acquisition. Many failed try-locks are steals that gave up, which is what they are for.',
+        'cps',
+        [
+          ['spins ' + design, q.sum(byDesign, 'lock_spins_total', q.class)],
+          ['try-locks failed ' + design, q.sum(byDesign, 'lock_try_failures_total', q.class)],
+        ],
+        ['green'],
+        noLocks,
+        width=24,
+      ),
+    ]),
+    board.row('Do rings keep threads away from shards?', [
+      p.timeseries(
+        'Ring hit ratio',
+        'Share of allocations that the thread-local ring served. Good: above 97%; below 60% it is the evidence of ring_starvation.',
+        'percentunit',
+        [['{{strategy}} · {{class}} B {{injected}}', '%s / (%s + %s > 0)' % [q.sum('strategy, class, injected', 'ring_hits_total', q.class), q.sum('strategy, class, injected', 'ring_hits_total', q.class), q.sum('strategy, class, injected', 'ring_misses_total', q.class)]]],
+        ['red', 0.6, 'yellow', 0.9, 'green'],
+      ),
+      p.timeseries(
+        'Misses, spills and bypasses',
+        'Allocations that found the ring empty, frees that found it full, frees that passed it by. Good: misses and spills alike and far below hits. Bypasses are blocks that other shards own.',
+        'cps',
+        [
+          ['misses ' + design, q.sum(byDesign, 'ring_misses_total', q.class)],
+          ['spills ' + design, q.sum(byDesign, 'ring_spills_total', q.class)],
+          ['bypasses ' + design, q.sum(byDesign, 'ring_bypasses_total', q.class)],
+        ],
+      ),
+      p.timeseries(
+        'Blocks in a refill and in a spill',
+        'Blocks that one refill brought, and that one spill took away. Good: near the batch, 32. Small refills mean that shards are nearly empty and misses come again soon.',
+        'none',
+        [
+          ['refill ' + design, q.ratio(byDesign, ['ring_refilled_blocks_total', q.class], ['ring_misses_total', q.class])],
+          ['spill ' + design, q.ratio(byDesign, ['ring_spilled_blocks_total', q.class], ['ring_spills_total', q.class])],
+        ],
+        ['red', 4, 'yellow', 16, 'green'],
+      ),
+      p.timeseries(
+        'Frees that the ring took',
+        'Frees a second that stayed in the thread. Good: as many as hits: then nothing crosses between threads.',
+        'cps',
+        [
+          ['returns ' + design, q.sum(byDesign, 'ring_returns_total', q.class)],
+          ['hits ' + design, q.sum(byDesign, 'ring_hits_total', q.class)],
+        ],
+      ),
+    ]),
+    board.row("Whose blocks are they?", [
+      p.timeseries(
+        'Blocks given back to others',
+        'Blocks a second that a thread handed to the owner rather than keep. Good: few beside the frees that rings took. It is the evidence of remote_free_flood.',
+        'cps',
+        [[design, q.sum(byDesign, 'remote_frees_total', q.class)]],
+        ['green', 500000, 'yellow'],
+        'No block was freed by a stranger',
+      ),
+      p.timeseries(
+        'Blocks found by one drain',
+        'Blocks in a remote-free stack when its owner took it. Good: many at once, so that the exchange is cheap. 1 means that owner and stranger pass single blocks.',
+        'none',
+        [[design, q.ratio(byDesign, ['remote_drained_blocks_total', q.class], ['remote_drains_total', q.class])]],
+        ['red', 2, 'yellow', 8, 'green'],
+        'No block was freed by a stranger',
+      ),
+      p.timeseries(
+        'Steal scans and stolen blocks',
+        'Shards that threads of other shards looked into, and blocks they took. Good: few, and many blocks for each scan. Scans without blocks are the evidence of steal_thrash.',
+        'cps',
+        [
+          ['scans ' + design, q.sum(byDesign, 'steal_scans_total', q.class)],
+          ['stolen blocks ' + design, q.sum(byDesign, 'stolen_blocks_total', q.class)],
+        ],
+        ['green', 50000, 'yellow'],
+        'Nothing was stolen',
+      ),
+      p.timeseries(
+        'The mask said yes, the list was empty',
+        'Times that the non-empty mask sent a thread to a shard that had nothing. Good: a small share of the scans beside it. It is the evidence of false_non_empty.',
+        'cps',
+        [[design, q.sum(byDesign, 'mask_misses_total', q.class)]],
+        ['green', 20000, 'yellow'],
+        'The mask was right',
+      ),
+    ]),
+    board.row('What does it cost?', [
+      p.timeseries(
+        'Time in slow paths',
+        'Seconds in refills and spills in each second, over all threads. Good: below 0.05 for each thread. This is the time that contention can take; the rest of it runs on rings.',
+        's',
+        [[design, q.sum(byDesign, 'slow_path_seconds_total', q.class)]],
+        ['green', 0.1, 'yellow', 1, 'red'],
+      ),
+      p.timeseries(
+        'Time of one refill',
+        'Slow-path time for each batch. Good: below 2 µs. A design whose refill grows with the number of threads does not scale.',
+        's',
+        [[design, q.ratio(byDesign, ['slow_path_seconds_total', q.class], ['refills_total', q.class])]],
+        ['green', 2e-6, 'yellow', 1e-5, 'red'],
+      ),
+      p.grid(
+        'Cache misses of one slow path, class by shard',
+        'Cache misses sampled in refills and spills, for each sample. Good: about 2 a block of the batch at most: each link lies on a line of its own. More means lines that travel between cores.',
+        'none',
+        q.ratio('class, shard', ['slow_path_cache_misses_total', q.class], ['slow_path_samples_total', q.class]),
+        ['transparent', 32, 'light-yellow', 64, 'orange', 128, 'dark-red'],
+        noSlowPaths,
+      ),
+      p.timeseries(
+        'Cycles and instructions of one slow path',
+        'Processor cycles and instructions of a sampled refill or spill. Good: more instructions than cycles. Cycles far above instructions are a core that waits for lines of memory.',
+        'none',
+        [
+          ['cycles ' + design, q.ratio(byDesign, ['slow_path_cycles_total', q.class], ['slow_path_samples_total', q.class])],
+          ['instructions ' + design, q.ratio(byDesign, ['slow_path_instructions_total', q.class], ['slow_path_samples_total', q.class])],
+        ],
+        ['green'],
+        noSlowPaths,
+        height=10,
+      ),
+      p.timeseries(
+        'Hardware and kernel events of the process',
+        'Events a second of the whole process, as the kernel counts them. Good: cache misses far below references, and remote_cache_fills (lines from another core) far below cache misses.',
+        'cps',
+        [['{{event}} · {{command}} · {{strategy}}', q.sum('command, strategy, event', 'perf_events_total', q.process + ',event!="task_clock"')]],
+        ['green'],
+        noEvents,
+      ),
+      p.timeseries(
+        'Processor time of the process',
+        'Cores that the process keeps busy, as the kernel counts them. Good: what your load needs. Beside it, time in slow paths is the share that contention can take.',
+        'none',
+        [['{{command}} · {{strategy}}', '%s / 1e9' % q.sum('command, strategy', 'perf_events_total', q.process + ',event="task_clock"')]],
+        ['green'],
+        noEvents,
+      ),
+      p.table(
+        'Which events can be counted',
+        'The state of each event: counting, scaled (the counter was shared: see how much of the time it ran), unsupported (this machine has none), forbidden (kernel.perf_event_paranoid or missing rights), failed. Good: counting, running 100% of the time.',
+        'none',
+        [
+          ['', 'max by (command, strategy, event, state) (stormglass_perf_state{%s} == 1)' % q.process],
+          ['', 'min by (command, strategy, event) (stormglass_perf_running_ratio{%s})' % q.process],
+        ],
+        ['In this state', 'Running'],
+        ['text'],
+        noEvents,
+        units={ Running: 'percentunit' },
+        width=12,
+      ),
+    ]),
+  ],
+  [board.variables.instance, board.variables.command, board.variables.strategy, board.variables.class],
+)

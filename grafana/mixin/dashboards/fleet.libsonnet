@@ -1,0 +1,182 @@
+// Fleet: many hosts. Asks recorded series wherever a question spans shards, so that it stays cheap with ten thousand.
+local board = import '../lib/dashboard.libsonnet';
+local p = import '../lib/panels.libsonnet';
+
+local labels = 'instance=~"$instance",command=~"$command",strategy=~"$strategy"';
+local sidecar = 'instance=~"$instance"';
+// An aggregation leaves the metric's name behind, which would be a column of its own.
+local worst = 'topk(20, max without (injected) (process:stormglass_cas_failures_per_attempt:max_shard{%s}))' % labels;
+local noRules = 'No recorded series: are grafana/rules loaded?';
+
+function(config, verdicts) board.dashboard(
+  config,
+  'stormglass-fleet',
+  'stormglass / Fleet',
+  'Many hosts at once: who is in trouble, which versions run, and what watching costs. Panels ask recorded series, never every shard of every host.',
+  [
+    board.row('Who is in trouble?', [
+      p.stat('Sidecars up', 'Scrape targets that answer. Good: all of them.', 'none', 'sum(up{%s,%s})' % [config.selector, sidecar], ['red', 1, 'green'], 'No sidecar is scraped'),
+      p.stat('Sidecars down', 'Scrape targets that do not answer. Good: 0.', 'none', 'sum(1 - up{%s,%s})' % [config.selector, sidecar], ['green', 1, 'red'], 'No sidecar is scraped'),
+      p.stat('Processes', 'Segments that all sidecars show, of the living and of the dead that are kept. Good: as many as you run.', 'none', 'sum(stormglass_segments{%s})' % sidecar, ['blue'], 'No sidecar is scraped'),
+      p.stat('Verdicts that are on', 'Kinds of verdicts that are on, over commands and hosts. Good: 0.', 'none', 'sum(process:stormglass_verdict_active:max{%s})' % labels, ['green', 1, 'red'], 'None was ever on'),
+      p.stat('Allocations a second', 'Over all hosts. Good: what your load makes.', 'ops', 'sum(process:stormglass_allocations:rate{%s})' % labels, ['blue'], noRules),
+      p.stat('Memory of callers', 'Live bytes over all hosts. Good: what your load makes.', 'bytes', 'sum(stormglass_live_bytes{%s})' % labels, ['blue'], 'No process lives'),
+      p.table(
+        'Verdicts by command',
+        'On how many instances each verdict is on. Good: an empty table. One instance is an accident; all of them are a release.',
+        'none',
+        [['', 'count by (command, strategy, verdict) (process:stormglass_verdict_active:max{%s} == 1)' % labels]],
+        ['Instances'],
+        ['yellow', 3, 'red'],
+        'No verdict is on',
+        width=12,
+      ),
+      p.timeseries(
+        'Verdicts raised an hour',
+        'How often verdicts turned on. Good: 0. One that comes and goes is a load at its edge.',
+        'none',
+        [['{{verdict}} · {{command}}', 'sum by (command, verdict) (process:stormglass_verdicts_raised:rate{%s}) * 3600' % labels]],
+        ['green', 6, 'red'],
+        'None was ever raised',
+      ),
+    ]),
+    board.row('Where is it worst?', [
+      p.table(
+        'Worst instances by failed CASes',
+        'The share of CASes that fail on the hottest shard of each instance. Good: below 5%. Then open Contention for that instance.',
+        'percentunit',
+        [
+          ['', worst],
+          ['', 'max without (injected) (process:stormglass_cas_failures:max_shard_rate{%s}) and %s' % [labels, worst]],
+        ],
+        ['Failed share', 'Failed a second'],
+        ['green', 0.05, 'yellow', 0.5, 'red'],
+        noRules,
+        hidden=['job'],
+        units={ 'Failed a second': 'cps' },
+        width=12,
+        height=10,
+      ),
+      p.table(
+        'Worst instances by lock wait',
+        'Seconds waited in each second on the hottest shard of each instance. Good: below 0.05.',
+        's',
+        [['', 'topk(20, max without (injected) (process:stormglass_lock_wait_seconds:max_shard_rate{%s}))' % labels]],
+        ['Lock wait'],
+        ['green', 0.05, 'yellow', 0.3, 'red'],
+        noRules,
+        hidden=['job'],
+        width=12,
+        height=10,
+      ),
+      p.timeseries(
+        'Retries of one operation, 99th percentile, worst instances',
+        'Good: 0 to 1.',
+        'none',
+        [['{{instance}} · {{command}} · {{strategy}}', 'topk(10, process:stormglass_cas_retries:p99{%s})' % labels]],
+        ['green', 4, 'yellow', 16, 'red'],
+        noRules,
+      ),
+      p.timeseries(
+        'Ring hit ratio, worst instances',
+        'Good: above 97%.',
+        'percentunit',
+        [['{{instance}} · {{command}} · {{strategy}}', 'bottomk(10, process:stormglass_ring_hit_ratio{%s})' % labels]],
+        ['red', 0.6, 'yellow', 0.9, 'green'],
+        noRules,
+      ),
+      p.timeseries(
+        'Time in slow paths by command',
+        'Seconds in refills and spills in each second, over all hosts. Good: steady for a steady load; a step at a release is worth a look.',
+        's',
+        [['{{command}} · {{strategy}}', 'command_strategy:stormglass_slow_path_seconds:rate{command=~"$command",strategy=~"$strategy"}']],
+        ['green'],
+        noRules,
+      ),
+      p.timeseries(
+        'Allocations a second by command',
+        'Over all hosts. Good: follows your load.',
+        'ops',
+        [['{{command}} · {{strategy}}', 'command_strategy:stormglass_allocations:rate{command=~"$command",strategy=~"$strategy"}']],
+        ['green'],
+        noRules,
+      ),
+    ]),
+    board.row('Which versions run?', [
+      p.table(
+        'Versions of writers',
+        'Processes by the version of the allocator in them. Good: one version, two during a release.',
+        'none',
+        [['', 'count by (version, command, strategy) (stormglass_process_info{%s})' % labels]],
+        ['Groups'],
+        ['text'],
+        'No process lives',
+        width=12,
+      ),
+      p.table(
+        'Versions of sidecars',
+        'Sidecars by their version. Good: at least as new as the newest writer.',
+        'none',
+        [['', 'count by (version) (stormglass_build_info{%s})' % sidecar]],
+        ['Sidecars'],
+        ['text'],
+        'These sidecars do not tell their version',
+        width=12,
+      ),
+    ]),
+    board.row('What does watching cost?', [
+      p.timeseries(
+        'Time of one scrape',
+        'Time that a sidecar spent on reading segments and building the answer, for each scrape. Good: below 0.1 s, and far below the scrape interval. It is a part of the evidence of watching_cost.',
+        's',
+        [['{{instance}}', 'topk(10, rate(stormglass_scrape_duration_seconds_total{%s}[$__rate_interval]) / (rate(stormglass_scrapes_total{%s}[$__rate_interval]) > 0))' % [sidecar, sidecar]]],
+        ['green', 0.1, 'yellow', 1, 'red'],
+        'No sidecar is scraped',
+      ),
+      p.timeseries(
+        'Series of each sidecar',
+        'Series of the last scrape, and those that were left out because there were too many. Good: below ten thousand a host, none left out. --group-by makes fewer.',
+        'none',
+        [
+          ['{{instance}}', 'topk(10, stormglass_series{%s})' % sidecar],
+          ['left out {{instance}}', 'topk(10, increase(stormglass_series_dropped_total{%s}[$__rate_interval]))' % sidecar],
+        ],
+        ['green', 10000, 'yellow', 100000, 'red'],
+        'These sidecars do not count their series',
+      ),
+      p.timeseries(
+        'Samples that Prometheus took from each sidecar',
+        'As Prometheus counts them, after relabelling. Good: below ten thousand.',
+        'none',
+        [['{{instance}}', 'topk(10, scrape_samples_post_metric_relabeling{%s,%s})' % [config.selector, sidecar]]],
+        ['green', 10000, 'yellow', 100000, 'red'],
+        'No sidecar is scraped',
+      ),
+      p.timeseries(
+        'Bytes of one scrape',
+        'Bytes of an answer, compressed where it was. Good: below 1 MB.',
+        'bytes',
+        [['{{instance}}', 'topk(10, rate(stormglass_scrape_bytes_total{%s}[$__rate_interval]) / (rate(stormglass_scrapes_total{%s}[$__rate_interval]) > 0))' % [sidecar, sidecar]]],
+        ['green', 1000000, 'yellow', 10000000, 'red'],
+        'These sidecars do not count their bytes',
+      ),
+      p.timeseries(
+        'Shared memory of segments',
+        'Bytes of segments, of the living and of the dead that are kept. Good: a few MB a process; they lie in memory.',
+        'bytes',
+        [['{{instance}}', 'topk(10, sum by (instance) (stormglass_segment_bytes{%s}))' % labels]],
+        ['green', 1073741824, 'yellow'],
+        'No process lives',
+      ),
+      p.timeseries(
+        'Segments that could not be read',
+        'Files that a sidecar refused, a second: of another version, damaged, of another owner. Good: 0.',
+        'cps',
+        [['{{instance}}', 'sum by (instance) (rate(stormglass_segment_errors_total{%s}[$__rate_interval]))' % sidecar]],
+        ['green', 0.001, 'red'],
+        'No sidecar is scraped',
+      ),
+    ]),
+  ],
+  [board.variables.instance, board.variables.command, board.variables.strategy],
+)
