@@ -7,17 +7,19 @@
 use core::cell::UnsafeCell;
 #[cfg(loom)]
 use loom::cell::UnsafeCell;
+#[cfg(loom)]
+use loom::thread::yield_now;
+#[cfg(not(loom))]
+use std::thread::yield_now;
 
 use crate::sync::{AtomicU32, Ordering};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
-#[cfg(not(loom))]
 const KEPT: u32 = 2;
 
 /// How often a fork gives its processor up for who is inside.
-#[cfg(not(loom))]
-const PATIENCE: u32 = 10_000;
+const PATIENCE: u32 = if cfg!(loom) { 2 } else { 10_000 };
 
 /// A value behind a lock.
 pub(crate) struct TryLock<T> {
@@ -71,18 +73,16 @@ impl<T> TryLock<T> {
     ///
     /// Not for ever: a thread that is stopped inside, or was ended there by the kernel, must not hold the fork up, nor one that
     /// has no processor because this one has it. The lock stays its own then; nobody waits for it, so none is missed.
-    #[cfg(not(loom))]
     pub(crate) fn hold(&self) {
         for _ in 0..PATIENCE {
             if self.take(KEPT) {
                 return;
             }
-            std::thread::yield_now();
+            yield_now();
         }
     }
 
     /// Ends a [`hold`](TryLock::hold), if that had the lock: in the parent, and in the child, whose copy of it its only thread has.
-    #[cfg(not(loom))]
     pub(crate) fn end_hold(&self) {
         // Release: pairs with the Acquire in `take`.
         let _ = self.state.compare_exchange(KEPT, FREE, Ordering::Release, Ordering::Relaxed);
@@ -114,6 +114,25 @@ mod models {
             all.extend(kept.then_some(2));
             all.sort_unstable();
             assert_eq!(all, [1, 2]);
+        });
+    }
+
+    /// A fork that loses its patience leaves the lock with who is inside; one that does not gives it back.
+    #[test]
+    fn a_fork_keeps_others_out_or_goes_on_without_the_lock() {
+        loom::model(|| {
+            let stack = Arc::new(TryLock::new(vec![1_u32]));
+            let other = {
+                let stack = Arc::clone(&stack);
+                thread::spawn(move || stack.try_with(|stack| stack.push(2)).is_some())
+            };
+            stack.hold();
+            stack.end_hold();
+            // Loom would see it if the other thread were still inside.
+            let own = stack.try_with(|stack| stack.push(3)).is_some();
+            let pushed = other.join().expect("no panic");
+            let all = stack.try_with(|stack| stack.clone()).expect("nobody holds it");
+            assert_eq!(all.len(), 1 + usize::from(own) + usize::from(pushed));
         });
     }
 }

@@ -45,7 +45,8 @@ pub(super) fn empty(until: u64, core: &Core, counters: &Counters) {
         for home in resting(threads) {
             // SAFETY: as in `rob`.
             let heap = unsafe { &mut *home.heap() };
-            if heap.looked() <= until {
+            // Once is enough: there may be thousands, and who starts or ends a thread waits for the lock.
+            if heap.looked() <= until && !core::mem::replace(&mut heap.given_up, true) {
                 for class in Class::all() {
                     heap.give_up(class, core, counters);
                 }

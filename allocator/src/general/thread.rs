@@ -51,6 +51,8 @@ pub(super) struct ThreadHeap {
     generation: u32,
     /// When it last looked for pages to give back.
     looked: u64,
+    /// Whether it has given up all that it had since it came to rest.
+    pub(super) given_up: bool,
     pub(super) held: Held<CLASSES>,
     /// Classes whose heaps may keep a whole page (upkeep.rs), by their marks.
     pub(super) keeping: [u8; KEEPING],
@@ -144,6 +146,7 @@ impl ThreadHeap {
     pub(super) fn begin(&mut self, slot: OwnSlot, generation: u32, core: &Core) {
         self.generation = generation;
         self.slow_paths = 0;
+        self.given_up = false;
         self.keeping = [0; KEEPING];
         let before = Sums::of(&slot);
         self.install(slot, &before);

@@ -299,3 +299,17 @@ fn a_program_whose_misuse_is_found_in_a_resting_heap_can_report_it() {
     thread::spawn(|| give(take(1000).expect("memory") + 16)).join().expect("no panic");
     take(1000);
 }
+
+#[test]
+fn a_heap_that_has_given_all_up_and_lived_again_does_so_again() {
+    if !alone("a_heap_that_has_given_all_up_and_lived_again_does_so_again") {
+        return;
+    }
+    with(|_, _| ());
+    for _ in 0..3 {
+        thread::spawn(|| give(take(3000).expect("memory"))).join().expect("no panic");
+        assert!(stats().mapped > 0);
+        trim();
+        assert_eq!((stats().mapped, in_rings()), (0, 0));
+    }
+}
