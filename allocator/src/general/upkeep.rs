@@ -130,15 +130,11 @@ impl ThreadHeap {
         LARGE.purge(clock::monotonic(), 0, &self.counters_apart().totals) > 0 || pages
     }
 
-    /// Fills a batch where there was nothing to be had: from what is free elsewhere. Pages that are whole can be had anew then; blocks
-    /// of others, of heaps that have rested and of batches, lie in pages that go with idle heaps.
+    /// Fills a batch where there was nothing to be had: from what is free elsewhere. Also where no page was whole: what has rested, and
+    /// batches, are now in page heaps that can be adopted, and heaps without pages have given their numbers back.
     pub(super) fn fill_for_want(&mut self, class: Class, batch: &mut Batch, core: &Core) {
-        if self.purge(core) {
-            self.fill(class, batch, core);
-        } else {
-            let tally = self.tally(class);
-            core.pages.refill(class.index(), &mut self.held, batch, tally, || None);
-        }
+        self.purge(core);
+        self.fill(class, batch, core);
     }
 
     /// The batches between the rings go to their pages, of those classes that `of` names.
