@@ -107,11 +107,11 @@ fn a_ring_that_is_made_small_while_it_is_refilled_loses_no_block() {
 
 #[test]
 fn what_many_resting_heaps_have_is_there_when_the_limit_is_reached() {
+    const THREADS: usize = 30;
+    const BLOCKS: usize = 96;
     if !alone("what_many_resting_heaps_have_is_there_when_the_limit_is_reached") {
         return;
     }
-    const THREADS: usize = 30;
-    const BLOCKS: usize = 96;
     let (kept, barrier) = (Mutex::new(Vec::new()), Barrier::new(THREADS));
     thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
@@ -131,7 +131,9 @@ fn what_many_resting_heaps_have_is_there_when_the_limit_is_reached() {
             })
             .collect();
         // Until they have ended, and not only what they run.
-        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
     });
     let free = THREADS * BLOCKS * 7 / 8;
     set_limit(LIMIT.taken());
@@ -252,7 +254,9 @@ fn what_is_counted_as_live_and_cached_is_what_callers_and_rings_have() {
                 }
             };
             let threads: Vec<_> = (0..5).map(|number| scope.spawn(work(number))).collect();
-            threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+            for thread in threads {
+                thread.join().expect("no panic");
+            }
         });
         if generation == 6 {
             trim();
@@ -293,7 +297,7 @@ fn a_program_whose_misuse_is_found_in_a_resting_heap_can_report_it() {
         return;
     }
     // It would wait for itself.
-    alarm(20);
+    alarm(120);
     signal(6, reports);
     with(|_, _| ());
     thread::spawn(|| give(take(1000).expect("memory") + 16)).join().expect("no panic");
