@@ -3,6 +3,7 @@
 
 use core::fmt::Write as _;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Text on the stack: no allocation, what does not fit is cut.
 struct Line {
@@ -32,6 +33,14 @@ pub(crate) fn freed_twice() -> ! {
     end(format_args!("a block was freed twice (found when it came back to its page, after the second free)"))
 }
 
+/// Ends the process: a block is in a thread's ring twice.
+#[cold]
+pub(crate) fn freed_twice_in_a_ring() -> ! {
+    end(format_args!(
+        "a block was freed twice (found when it was to go to another thread, after the second free)"
+    ))
+}
+
 /// Ends the process: `address` is no start of a block, though it points into one.
 #[cold]
 pub(crate) fn interior(address: NonNull<u8>, bytes: usize) -> ! {
@@ -58,9 +67,19 @@ pub(crate) fn say(what: core::fmt::Arguments<'_>) {
     let _ = rustix::io::write(rustix::stdio::stderr(), &line.bytes[..line.len]);
 }
 
+/// Whether the process is about to end because of misuse.
+static ENDS: AtomicBool = AtomicBool::new(false);
+
+/// Whether the process is about to end: the caller may be a handler of its SIGABRT, under a lock that its own thread holds.
+pub(crate) fn ends() -> bool {
+    // Relaxed: what matters is what this thread itself has set.
+    ENDS.load(Ordering::Relaxed)
+}
+
 /// Ends the process with a message.
 #[cold]
 pub(crate) fn end(what: core::fmt::Arguments<'_>) -> ! {
+    ENDS.store(true, Ordering::Relaxed);
     say(what);
     std::process::abort()
 }

@@ -1,16 +1,25 @@
 //! A lock that nobody waits for: who finds it held goes another way.
 //!
-//! Invariant: the value is reached only by who moved the state from FREE to HELD, until it moves it back.
+//! Invariant: the value is reached only by who moved the state from FREE to HELD, until it moves it back. From FREE to KEPT it is moved
+//! for a fork, by who does not reach the value.
 
 #[cfg(not(loom))]
 use core::cell::UnsafeCell;
 #[cfg(loom)]
 use loom::cell::UnsafeCell;
+#[cfg(loom)]
+use loom::thread::yield_now;
+#[cfg(not(loom))]
+use std::thread::yield_now;
 
 use crate::sync::{AtomicU32, Ordering};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
+const KEPT: u32 = 2;
+
+/// How often a fork gives its processor up for who is inside.
+const PATIENCE: u32 = if cfg!(loom) { 2 } else { 10_000 };
 
 /// A value behind a lock.
 pub(crate) struct TryLock<T> {
@@ -18,7 +27,7 @@ pub(crate) struct TryLock<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached only between a `take` that succeeds and the `release` after it, which exclude one another.
+// SAFETY: the value is reached only between a `take` that succeeds and the store of FREE after it, which exclude one another.
 unsafe impl<T: Send> Sync for TryLock<T> {}
 
 impl<T> TryLock<T> {
@@ -34,7 +43,7 @@ impl<T> TryLock<T> {
 
     /// Runs `f` under the lock; none if another thread holds it. `f` must not come here again.
     pub(crate) fn try_with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        if !self.take() {
+        if !self.take(HELD) {
             return None;
         }
         #[cfg(not(loom))]
@@ -48,29 +57,35 @@ impl<T> TryLock<T> {
             // SAFETY: as above.
             f(unsafe { &mut *value })
         });
-        self.release();
+        // Release: pairs with the Acquire in `take`.
+        self.state.store(FREE, Ordering::Release);
         Some(result)
     }
 
-    fn take(&self) -> bool {
+    fn take(&self, to: u32) -> bool {
         // A load first, so that who is in vain takes no line away from who is at work. Relaxed: only a hint.
-        // Acquire: pairs with the Release in `release`, so that the value is as its last holder left it.
+        // Acquire: pairs with the Releases below and above, so that the value is as its last holder left it.
         self.state.load(Ordering::Relaxed) == FREE
-            && self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            && self.state.compare_exchange(FREE, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Waits for the lock and keeps it, so that a fork finds the value whole and nobody inside.
-    #[cfg(not(loom))]
+    ///
+    /// Not for ever: a thread that is stopped inside, or was ended there by the kernel, must not hold the fork up, nor one that
+    /// has no processor because this one has it. The lock stays its own then; nobody waits for it, so none is missed.
     pub(crate) fn hold(&self) {
-        while !self.take() {
-            std::thread::yield_now();
+        for _ in 0..PATIENCE {
+            if self.take(KEPT) {
+                return;
+            }
+            yield_now();
         }
     }
 
-    /// Ends a [`hold`](TryLock::hold): in the parent, and in the child, whose copy of the lock its only thread holds.
-    pub(crate) fn release(&self) {
+    /// Ends a [`hold`](TryLock::hold), if that had the lock: in the parent, and in the child, whose copy of it its only thread has.
+    pub(crate) fn end_hold(&self) {
         // Release: pairs with the Acquire in `take`.
-        self.state.store(FREE, Ordering::Release);
+        let _ = self.state.compare_exchange(KEPT, FREE, Ordering::Release, Ordering::Relaxed);
     }
 }
 
@@ -99,6 +114,25 @@ mod models {
             all.extend(kept.then_some(2));
             all.sort_unstable();
             assert_eq!(all, [1, 2]);
+        });
+    }
+
+    /// A fork that loses its patience leaves the lock with who is inside; one that does not gives it back.
+    #[test]
+    fn a_fork_keeps_others_out_or_goes_on_without_the_lock() {
+        loom::model(|| {
+            let stack = Arc::new(TryLock::new(vec![1_u32]));
+            let other = {
+                let stack = Arc::clone(&stack);
+                thread::spawn(move || stack.try_with(|stack| stack.push(2)).is_some())
+            };
+            stack.hold();
+            stack.end_hold();
+            // Loom would see it if the other thread were still inside.
+            let own = stack.try_with(|stack| stack.push(3)).is_some();
+            let pushed = other.join().expect("no panic");
+            let all = stack.try_with(|stack| stack.clone()).expect("nobody holds it");
+            assert_eq!(all.len(), 1 + usize::from(own) + usize::from(pushed));
         });
     }
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! fresh ---mapped--> in use <---retaken--- purged        live:   with callers
 //!                      |  \-----purged-------^           cached: free, in the rings of threads
-//!                      \--unmapped--> gone               the rest of what is mapped: free, in pages and spans
+//!                      \--unmapped--> gone               the rest of what is mapped: free, in pages, in spans,
+//!                                                          and in batches between rings
 //! ```
 //!
 //! Invariants: a transition is counted once, so no byte is in two states; `None` says that the writer does not count
@@ -30,7 +31,9 @@ impl Snapshot {
     }
 
     /// Bytes of free blocks in the rings of threads. In came the frees that a ring took, the block of each free that made
-    /// it spill, and refills; out went hits, spills, and the block of each miss that was served.
+    /// it spill, and refills; out went hits, spills, and the block of each miss that was served. A batch that waits between two
+    /// rings has left one and has not come to the other: it is not here, as what lies in pages is not. What others take from
+    /// the rings of threads that have ended counts as spilled.
     pub fn cached_bytes(&self) -> Option<u64> {
         let by_class = self.by_class(
             [Metric::RingReturns, Metric::RingSpills, Metric::RingRefilledBlocks, Metric::AllocationFailures],

@@ -56,6 +56,11 @@ fn wanted(class: Class, capacity: usize, last: Turn, now: Turn) -> Option<usize>
     (turned && capacity < most(class)).then(|| (2 * capacity).min(most(class)))
 }
 
+/// Bytes that a ring of this capacity may hold beyond its first.
+pub(super) fn beyond_first(class: Class, capacity: usize) -> usize {
+    capacity.saturating_sub(first(class)) * class.bytes()
+}
+
 impl Shares {
     const fn new(room: usize) -> Shares {
         Shares { room, taken: AtomicUsize::new(0) }
@@ -72,17 +77,30 @@ impl Shares {
         taken.is_ok().then_some(wanted)
     }
 
+    /// Bytes that rings may hold beyond their first capacities.
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// Gives back what a ring of this capacity has beyond its first.
     pub(super) fn give_back(&self, class: Class, capacity: usize) {
-        let bytes = capacity.saturating_sub(first(class)) * class.bytes();
+        let bytes = beyond_first(class, capacity);
         if bytes > 0 {
             self.taken.fetch_sub(bytes, Ordering::Relaxed);
         }
+    }
+
+    /// In the child of a fork: what its rings may hold, since those of other threads are no more. Counted anew, because such a thread
+    /// may have been between taking a share and noting it.
+    pub(super) fn after_fork_in_child(&self, taken: usize) {
+        self.taken.store(taken, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::size_class::CLASSES;
     use super::*;
     use proptest::prelude::*;
 
@@ -114,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shares_are_never_above_the_room(room in 0..ROOM, rings in prop::collection::vec((0..40_usize, any::<bool>()), 1..300)) {
+        fn shares_are_never_above_the_room(room in 0..ROOM, rings in prop::collection::vec((0..CLASSES, any::<bool>()), 1..300)) {
             let shares = Shares::new(room);
             let mut capacities: Vec<usize> = Class::all().map(first).collect();
             for (index, grow) in rings {

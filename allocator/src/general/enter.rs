@@ -47,6 +47,17 @@ pub(super) fn with_heap<R>(core: &'static Core, f: impl FnOnce(&mut ThreadHeap) 
     })
 }
 
+/// Runs `f` on the heap that threads without one share, if they have come by one. Not under any lock, nor with a heap borrowed.
+pub(super) fn with_shared<R>(core: &'static Core, f: impl FnOnce(&mut ThreadHeap) -> R) -> Option<R> {
+    core.shared.with(None, |shared| {
+        let home = (*shared)?;
+        // SAFETY: the shared heap, under its lock.
+        let heap = unsafe { &mut *home.heap() };
+        core.segment.follow(core, heap);
+        Some(f(heap))
+    })
+}
+
 /// Gives the calling thread a heap.
 #[cold]
 fn enter(core: &'static Core) {

@@ -2,7 +2,7 @@
 //!
 //! The key is set after the heap is in its place, because setting it may allocate. Destructors of thread-locals, those of
 //! the standard library and of C++, run before those of keys; other keys' may run later, and then allocate and free: they
-//! share one heap with all threads that have none (thread.rs). So no key has to be set again, and nothing is lost after the fourth
+//! share one heap with all threads that have none (enter.rs). So no key has to be set again, and nothing is lost after the fourth
 //! round, at which the C library stops.
 //!
 //! A thread that ends without the C library (a bare `exit` system call) leaves its heap behind, until it is found (dead.rs). The thread that leaves `main` runs no destructors; its heap goes with the process.

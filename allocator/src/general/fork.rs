@@ -9,7 +9,9 @@
 //! The child has one thread and the memory of all. Blocks that callers hold are freed there as here: into the ring, and to their
 //! pages. What is in the rings of threads that the child does not have, and what was on its way from one place to another at
 //! that moment, is lost to it; so are the free blocks of pages that those threads held, and what it frees into them. Page heaps on the idle
-//! stacks are its own.
+//! stacks are its own, and so are heaps that rest and the batches between rings, whose locks the forking thread holds. (The locks
+//! of the batches are waited for only so long: a stack that a thread was inside of even then stays locked in the child, and what would
+//! pass there goes to the pages.)
 //!
 //! Why the child does not take the other threads' pages over: a page's map is right at every instant, each change being one store, and
 //! lists could be made anew from maps. But to rely on several words at once is to rely on the order in which a fork's copy shows what a
@@ -24,8 +26,9 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering;
 
 use super::process::{Core, LARGE, TRANSFER};
+use super::resting::resting;
 use super::thread::{Home, ThreadHeap};
-use super::{check, tls};
+use super::{capacity, check, tls};
 
 unsafe extern "C" {
     fn pthread_atfork(
@@ -111,5 +114,9 @@ pub(super) fn after_in_child(core: &'static Core) {
             threads.living -= 1;
         }
     }
+    let kept = survivors.into_iter().chain(resting(threads).map(Home::heap));
+    // SAFETY: this thread's own, the shared one, and those that rest: the locks of all of them are held.
+    let beyond = kept.filter_map(|heap| unsafe { heap.as_ref() }).map(ThreadHeap::beyond_first).sum();
+    capacity::ALL.after_fork_in_child(beyond);
     after(core);
 }

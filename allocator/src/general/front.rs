@@ -17,7 +17,7 @@
 use core::cell::Cell;
 use core::mem::offset_of;
 use core::ptr::{NonNull, null, null_mut};
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering, compiler_fence};
 
 use super::size_class::{CLASSES, Class, GRANULE, MARKS};
 use super::thread::Counters;
@@ -141,6 +141,8 @@ impl Front {
         // SAFETY: `len` is below the capacity, which is that of a class: the mark is a class's, and its ring has that place.
         unsafe {
             self.place(mark, len).set(block);
+            // In this order also where the thread is ended between the two (dead.rs): a place below the length holds a block.
+            compiler_fence(Ordering::Release);
             cursor.len.set(len + 1);
             (*self.counters.get()).classes.get_unchecked(usize::from(mark) - 1).ring_returns.add(1);
         }

@@ -4,7 +4,7 @@
 //!
 //! The peak is for who keeps idle memory: as long as the process stays below what it had before, memory that lies idle in one
 //! place does not raise what it takes at most; when it would take more than ever, the idle memory is given up for it
-//! (thread.rs).
+//! (upkeep.rs).
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 

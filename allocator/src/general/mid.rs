@@ -1,8 +1,9 @@
 //! `STORMGLASS_STRATEGY=NAME`: sizes from 2 to 32 KiB under one of the designs of the mid pool, beside everything else.
 //!
 //! The pool is the one that the benchmark runs: the paper's seven classes, a region and a segment of its own. Its blocks do not pass
-//! the rings of thread.rs but those of the pool's heap, one of which each thread has. So the short ways know nothing of it: a
-//! class that the pool serves is always found empty there, and a block of the pool is no block of a page.
+//! the rings of front.rs but those of the pool's heap, one of which each thread has. So the short ways know nothing of it: a
+//! class that the pool serves is found empty there, or has blocks of pages that were asked for at an alignment which the pool has not,
+//! and those serve as well; and a block of the pool is no block of a page.
 //!
 //! It keeps to the limit by the page, 1 MiB. What it does not do is give memory back: the designs keep free blocks in lists, in which
 //! the blocks of a page do not find each other, and a thief may hold any of them; only `page` knows when all of a page's

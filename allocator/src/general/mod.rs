@@ -170,11 +170,13 @@ pub fn is_ours(address: *const u8) -> bool {
     })
 }
 
-/// Gives back to the kernel what is free now in the calling thread's part, in what ended threads have left, and of large blocks;
-/// whether that was anything.
+/// Gives back to the kernel what is free now in the calling thread's part, in what ended threads have left or share, in batches between
+/// threads, and of large blocks; whether that was anything. What lies in the rings of other threads stays.
 pub fn trim() -> bool {
     let Some(core) = process::core() else { return false };
-    enter::with_heap(core, |heap| heap.trim(core)).unwrap_or(false)
+    // The shared one first: what it has of the calling thread's pages comes back to those.
+    let shared = enter::with_shared(core, |heap| heap.trim(core)).unwrap_or(false);
+    enter::with_heap(core, |heap| heap.trim(core)).unwrap_or(false) || shared
 }
 
 /// How long memory stays free before it goes back from now on, instead of `STORMGLASS_PURGE_MS`; none: for ever.

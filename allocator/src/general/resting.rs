@@ -10,7 +10,7 @@
 //! resting heaps have of its class. And what has rested for the purge delay goes the way of all memory that is not used.
 //!
 //! Invariant: who touches a resting heap holds the lock of the list of heaps; it counts what it moves in a slot of its own, since
-//! the heap has none.
+//! the heap has none. A program's misuse may be found meanwhile; a handler that reports it can allocate, because nobody comes here from then on.
 
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
@@ -18,6 +18,7 @@ use core::sync::atomic::Ordering;
 use super::process::{Core, Threads};
 use super::size_class::Class;
 use super::thread::{Counters, Home};
+use crate::misuse;
 
 /// Resting heaps that a thread looks at which needs blocks.
 const SOME: usize = 8;
@@ -26,6 +27,7 @@ const SOME: usize = 8;
 pub(super) fn rob(class: Class, core: &Core, counters: &Counters) -> bool {
     // Relaxed: a hint; the lock decides.
     core.resting.load(Ordering::Relaxed) > 0
+        && !misuse::ends()
         && core.threads.with(None, |threads| {
             resting(threads).take(SOME).any(|home| {
                 // SAFETY: a resting heap, under the lock.
@@ -36,14 +38,15 @@ pub(super) fn rob(class: Class, core: &Core, counters: &Counters) -> bool {
 
 /// Lets heaps that have rested since `until`, or longer, give up all that they have.
 pub(super) fn empty(until: u64, core: &Core, counters: &Counters) {
-    if core.resting.load(Ordering::Relaxed) == 0 {
+    if core.resting.load(Ordering::Relaxed) == 0 || misuse::ends() {
         return;
     }
     core.threads.with(None, |threads| {
         for home in resting(threads) {
             // SAFETY: as in `rob`.
             let heap = unsafe { &mut *home.heap() };
-            if heap.looked() <= until {
+            // Once is enough: there may be thousands, and who starts or ends a thread waits for the lock.
+            if heap.looked() <= until && !core::mem::replace(&mut heap.given_up, true) {
                 for class in Class::all() {
                     heap.give_up(class, core, counters);
                 }
@@ -53,7 +56,7 @@ pub(super) fn empty(until: u64, core: &Core, counters: &Counters) {
 }
 
 /// The resting heaps, the one that came last first.
-fn resting(threads: &Threads) -> impl Iterator<Item = &'static Home> {
+pub(super) fn resting(threads: &Threads) -> impl Iterator<Item = &'static Home> {
     // SAFETY: homes never go away.
     let home = |home: *mut Home| NonNull::new(home).map(|home| unsafe { home.as_ref() });
     // Relaxed: under the lock.

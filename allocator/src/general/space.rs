@@ -5,7 +5,7 @@
 //!   readable, writable           ^ frontier   not accessible
 //! ```
 //!
-//! A granule's class byte says what it is part of: 0 nothing (never taken, or on the way), 1 to 40 a page of that class, and
+//! A granule's class byte says what it is part of: 0 nothing (never taken, or on the way), 1 to 45 a page of that class, and
 //! a mark with an order the start of a free stretch. So `free` knows a block's class by one load. Free stretches are
 //! buddies (stretches.rs). What comes back keeps its memory and is used first, by whichever class: only a sweep (sweep.rs) gives
 //! memory to the kernel. So a page that is taken may hold what was there before; what it costs is counted by granule (granule.rs).
@@ -339,6 +339,7 @@ impl Space {
 
 #[cfg(test)]
 mod tests {
+    use super::super::size_class::CLASSES;
     use super::*;
     use proptest::prelude::*;
 
@@ -488,7 +489,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_granule_is_part_of_two_pages(acts in prop::collection::vec((0..40_usize, any::<prop::sample::Index>()), 1..300)) {
+        fn no_granule_is_part_of_two_pages(acts in prop::collection::vec((0..CLASSES, any::<prop::sample::Index>()), 1..300)) {
             let space = space();
             let mut out: Vec<(u32, Class)> = Vec::new();
             for (class, which) in acts {

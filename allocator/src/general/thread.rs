@@ -3,8 +3,8 @@
 //! The short ways are in front.rs; here is what they do not know.
 //!
 //! Invariants: a thread heap is used by one thread at a time, or by whoever holds the lock of the shared one; blocks in its rings are
-//! owned by it. Between two lives it rests (resting.rs): it has no slot, and its rings and pages are under the lock of the list of heaps. Its home comes zeroed from
-//! the kernel and is never unmapped, so that figures of all threads can be read at any time.
+//! owned by it. Between two lives it rests (resting.rs): it has no slot, and its rings and pages are under the lock of the list of
+//! heaps. Its home comes zeroed from the kernel and is never unmapped, so that figures of all threads can be read at any time.
 
 use core::cell::UnsafeCell;
 use core::ptr::{NonNull, null_mut};
@@ -23,7 +23,7 @@ use super::mid;
 use super::process::{self, Core, TRANSFER};
 use super::size_class::{CLASSES, Class};
 use super::space::Blocks;
-use super::transfer::{self, Detour};
+use super::transfer::{self, Detour, Filter};
 use super::upkeep::KEEPING;
 use crate::Pool;
 use crate::batch::{BATCH, Batch};
@@ -51,6 +51,8 @@ pub(super) struct ThreadHeap {
     generation: u32,
     /// When it last looked for pages to give back.
     looked: u64,
+    /// Whether it has given up all that it had since it came to rest.
+    pub(super) given_up: bool,
     pub(super) held: Held<CLASSES>,
     /// Classes whose heaps may keep a whole page (upkeep.rs), by their marks.
     pub(super) keeping: [u8; KEEPING],
@@ -144,6 +146,7 @@ impl ThreadHeap {
     pub(super) fn begin(&mut self, slot: OwnSlot, generation: u32, core: &Core) {
         self.generation = generation;
         self.slow_paths = 0;
+        self.given_up = false;
         self.keeping = [0; KEEPING];
         let before = Sums::of(&slot);
         self.install(slot, &before);
@@ -153,6 +156,11 @@ impl ThreadHeap {
             // What its last thread left stays, and so does what that found out about its needs.
             self.front.set_capacity(class, self.front.capacity(class).max(capacity::first(class)));
         }
+    }
+
+    /// Bytes that its rings may hold beyond their first capacities. For its thread, or under the lock that stands for it.
+    pub(super) fn beyond_first(&self) -> usize {
+        Class::all().map(|class| capacity::beyond_first(class, self.front.capacity(class))).sum()
     }
 
     /// Its rings, for its thread.
@@ -243,20 +251,23 @@ impl ThreadHeap {
         self.sampler.begin(start);
         let mut batch = Batch::of_at_most(most);
         self.fill(class, &mut batch, core);
-        if batch.is_empty() && self.purge(core) {
-            self.fill(class, &mut batch, core);
+        if batch.is_empty() {
+            self.fill_for_want(class, &mut batch, core);
         }
         let zeroed = most == 1 && batch.is_zeroed();
         let counters = &self.counters_apart().classes[class.index()];
-        counters.ring_refilled_blocks.add(batch.len() as u64);
         if batch.is_empty() {
             counters.allocation_failures.add(1);
         }
         counters.ring_misses.add(1);
         let blocks = core.space.blocks(class);
         let refilled = core::iter::from_fn(|| batch.pop()).map(|block| blocks.address(block.number()));
-        // It is empty, and a batch is half of what it may hold.
-        self.front.add_all(class, refilled);
+        let fit = self.front.add_all(class, refilled);
+        counters.ring_refilled_blocks.add(fit as u64);
+        // A batch is half of what the ring may hold; but where more memory was taken than ever, the ring may be smaller now.
+        if !batch.is_empty() {
+            core.pages.spill(class.index(), &self.held, batch, self.tally(class));
+        }
         let block = self.front.take_newest(class);
         self.end_slow_path(class, start, core);
         block.map(|block| (block, zeroed))
@@ -323,21 +334,17 @@ impl ThreadHeap {
         let (half, tally) = ((self.front.capacity(class) / 2).min(BATCH), self.tally(class));
         let blocks = core.space.blocks(class);
         let put = TRANSFER.put(class, |places| {
-            let (mut places, mut last) = (places.iter_mut(), null_mut());
+            let (mut len, mut seen) = (0, Filter::new());
             self.front.take_oldest(class, half, |address| {
-                // What is no block must not become another thread's, nor a block that was freed twice in a row two threads'. The pages,
-                // which would find every block that is freed twice, are not asked.
-                if blocks.number(address).is_none() {
-                    misuse::interior(address, class.bytes());
+                // What is no block must not become another thread's, nor a block that of two.
+                let Some(number) = blocks.number(address) else { misuse::interior(address, class.bytes()) };
+                if seen.perhaps(number) && places[..len].contains(&address.as_ptr()) {
+                    misuse::freed_twice_in_a_ring();
                 }
-                if core::mem::replace(&mut last, address.as_ptr()) == address.as_ptr() {
-                    misuse::freed_twice();
-                }
-                if let Some(place) = places.next() {
-                    *place = address.as_ptr();
-                }
+                places[len] = address.as_ptr();
+                len += 1;
             });
-            half
+            len
         });
         if count_passage(put, tally).is_some() {
             self.counters().classes[class.index()].ring_spilled_blocks.add(half as u64);
@@ -513,3 +520,6 @@ impl ThreadHeap {
         self.go_on(slot, generation, &own);
     }
 }
+
+#[cfg(test)]
+mod ledger;

@@ -130,6 +130,13 @@ impl ThreadHeap {
         LARGE.purge(clock::monotonic(), 0, &self.counters_apart().totals) > 0 || pages
     }
 
+    /// Fills a batch where there was nothing to be had: from what is free elsewhere. Also where no page was whole: what has rested, and
+    /// batches, are now in page heaps that can be adopted, and heaps without pages have given their numbers back.
+    pub(super) fn fill_for_want(&mut self, class: Class, batch: &mut Batch, core: &Core) {
+        self.purge(core);
+        self.fill(class, batch, core);
+    }
+
     /// The batches between the rings go to their pages, of those classes that `of` names.
     fn collect_batches(&self, core: &Core, of: impl Fn(Class) -> bool) {
         for class in Class::all().filter(|&class| of(class)) {
