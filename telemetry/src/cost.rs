@@ -144,8 +144,8 @@ impl Directory {
 mod tests {
     use super::*;
 
-    fn ratio(low: f64, median: f64, high: f64) -> Option<Ratio> {
-        Some(Ratio { median, low, high, coverage: 0.94, pairs: 5 })
+    fn ratio(low: f64, median: f64, high: f64) -> Ratio {
+        Ratio { median, low, high, coverage: 0.94, pairs: 5 }
     }
 
     fn subject(allocator: &str, strategy: &str, counted: Option<Ratio>) -> Subject {
@@ -167,10 +167,10 @@ mod tests {
     #[test]
     fn only_what_the_interval_proves_is_a_cost() {
         let cost = cost(vec![
-            subject(GENERAL, "page", ratio(0.8, 0.9, 0.93)),
-            subject(GENERAL, "page", ratio(0.5, 0.9, 1.2)),
-            subject(POOL, "page", ratio(1.0, 1.1, 1.2)),
-            subject(POOL, "mutex", Some(Ratio { coverage: 0.5, ..ratio(0.1, 0.1, 0.1).expect("one") })),
+            subject(GENERAL, "page", Some(ratio(0.8, 0.9, 0.93))),
+            subject(GENERAL, "page", Some(ratio(0.5, 0.9, 1.2))),
+            subject(POOL, "page", Some(ratio(1.0, 1.1, 1.2))),
+            subject(POOL, "mutex", Some(Ratio { coverage: 0.5, ..ratio(0.1, 0.1, 0.1) })),
             subject(POOL, "depot", None),
         ]);
         let share = cost.share("page", "").expect("measured");
