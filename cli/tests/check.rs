@@ -46,6 +46,8 @@ impl Storm {
             let shard = slot.shard(3, 3);
             // Relaxed: only an end is told.
             while !ended.load(Ordering::Relaxed) {
+                // As every thread that refills does: by the lines of its classes a reader sees that a slot does not stand still.
+                slot.classes[3].ring_misses.add(1000);
                 shard.refills.add(1000);
                 shard.cas_attempts[Op::Pop as usize].add(27_000);
                 shard.cas_failures[Op::Pop as usize].add(26_000);
