@@ -39,6 +39,8 @@ fn storm(directory: &Directory, over: &AtomicBool) {
     let shard = slot.shard(3, 5);
     // Relaxed: it publishes nothing.
     while !over.load(Ordering::Relaxed) {
+        // As every thread that refills does.
+        slot.classes[3].ring_misses.add(10_000);
         shard.refills.add(10_000);
         shard.cas_attempts[Op::Pop as usize].add(580_000);
         shard.cas_failures[Op::Pop as usize].add(260_000);
