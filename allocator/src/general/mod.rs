@@ -14,7 +14,7 @@
 //! | transfer.rs | batches that pass from ring to ring, before pages |
 //! | upkeep.rs | where a thread's pages come from and go, and when memory goes back |
 //! | front.rs, capacity.rs | the rings of a thread, which are all that most calls touch, and how large they are |
-//! | thread.rs, enter.rs, tls.rs, exit.rs, resting.rs, dead.rs | what else a thread has, how it comes by it, and how it ends |
+//! | thread.rs, thread/traffic.rs, enter.rs, tls.rs, exit.rs, resting.rs, dead.rs | what else a thread has, how it comes by it, and how it ends |
 //! | process.rs, segment.rs, carry.rs, figures.rs, stats.rs | the one instance, its start, its counters |
 //! | fork.rs | the child of a process with many threads |
 //! | inside.rs | hardware counters inside slow paths, if the user wants them |

@@ -106,7 +106,6 @@ pub(crate) enum Refusal {
 /// Where a block lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spot {
-    pub(crate) class: Class,
     /// Number of the page.
     pub(crate) page: u32,
     /// Which of its blocks.
@@ -126,14 +125,20 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    /// The number of the block that starts at this address of a page of the class; none if none does.
+    /// Where an address of a page of the class lies.
     #[inline]
-    pub(super) fn number(self, address: NonNull<u8>) -> Option<u32> {
+    pub(super) fn spot(self, address: NonNull<u8>) -> Spot {
         let offset = address.addr().get().wrapping_sub(self.base.addr().get());
         let in_page = offset & (self.page - 1);
         let index = self.class.block_at(in_page);
-        let starts = index * self.bytes == in_page && index < self.count as usize;
-        starts.then_some(((offset - in_page) / GRANULE * NUMBERS_PER_PAGE + index) as u32)
+        Spot { page: ((offset - in_page) / GRANULE) as u32, index, inside: in_page - index * self.bytes }
+    }
+
+    /// The number of the block that starts at this address of a page of the class; none if none does.
+    #[inline]
+    pub(super) fn number(self, address: NonNull<u8>) -> Option<u32> {
+        let spot = self.spot(address);
+        (spot.inside == 0 && spot.index < self.count as usize).then(|| spot.number())
     }
 
     /// Where the block with this number starts.
@@ -253,10 +258,7 @@ impl Space {
 
     /// Where an address of a page of `class` lies.
     pub(crate) fn spot(&self, address: NonNull<u8>, class: Class) -> Spot {
-        let offset = address.addr().get() - self.base.addr().get();
-        let (start, in_page) = (offset & !(class.page_bytes() - 1), offset & (class.page_bytes() - 1));
-        let index = class.block_at(in_page);
-        Spot { class, page: (start / GRANULE) as u32, index, inside: in_page - index * class.bytes() }
+        self.blocks(class).spot(address)
     }
 
     /// The blocks of a class by number and by address, for many of them at once.

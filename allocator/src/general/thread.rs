@@ -1,10 +1,14 @@
 //! What one thread has to itself: a ring for each class, the page heaps that it holds, and its counters.
 //!
-//! The short ways are in front.rs; here is what they do not know.
+//! The short ways are in front.rs; here is what they do not know, and in thread/traffic.rs how blocks come into the rings and leave them.
 //!
 //! Invariants: a thread heap is used by one thread at a time, or by whoever holds the lock of the shared one; blocks in its rings are
 //! owned by it. Between two lives it rests (resting.rs): it has no slot, and its rings and pages are under the lock of the list of
 //! heaps. Its home comes zeroed from the kernel and is never unmapped, so that figures of all threads can be read at any time.
+
+#[cfg(test)]
+mod ledger;
+mod traffic;
 
 use core::cell::UnsafeCell;
 use core::ptr::{NonNull, null_mut};
@@ -12,7 +16,7 @@ use core::sync::atomic::AtomicPtr;
 
 use rustix::mm::{MapFlags, ProtFlags};
 use stormglass_telemetry::perf::Sampler;
-use stormglass_telemetry::{COUNTING, Slot, SlotCounters, clock};
+use stormglass_telemetry::{Slot, SlotCounters, clock};
 
 use super::capacity::{self, Turn};
 use super::dead::Owner;
@@ -20,18 +24,13 @@ use super::figures::{Figures, Sums};
 use super::front::Front;
 use super::inside;
 use super::mid;
-use super::process::{self, Core, TRANSFER};
+use super::process::{self, Core};
 use super::size_class::{CLASSES, Class};
-use super::space::Blocks;
-use super::transfer::{self, Detour, Filter};
 use super::upkeep::KEEPING;
 use crate::Pool;
-use crate::batch::{BATCH, Batch};
-use crate::block::Block;
 use crate::heap::Heap;
 use crate::injection::Delay;
-use crate::misuse;
-use crate::page::{Held, Pages};
+use crate::page::Held;
 use crate::site::Tally;
 
 /// A thread's counters.
@@ -123,26 +122,13 @@ impl Home {
 // SAFETY: all but the heap and the front is atomics; these are reached by the heap's pointer, whose user vouches for both.
 unsafe impl Sync for Home {}
 
-/// The token of a block that a ring or a batch gave up, so that this is its only one.
-fn owned(address: NonNull<u8>, class: Class, blocks: Blocks) -> Block {
-    match blocks.number(address) {
-        Some(number) => Block::claim(number),
-        None => misuse::interior(address, class.bytes()),
-    }
-}
-
-/// Counts how a batch passed the lock, or why it did not.
-fn count_passage<T>(passage: Result<T, Detour>, tally: Tally<'_>) -> Option<T> {
-    match passage {
-        Ok(_) => tally.counters.lock_acquisitions.add(1),
-        Err(Detour::Held) => tally.counters.lock_try_failures.add(1),
-        Err(Detour::Nothing) => {}
-    }
-    passage.ok()
+/// Where what happens to the pages of a class is counted.
+fn tally_of(counters: &Counters, class: Class) -> Tally<'_> {
+    Tally { counters: counters.shard(class.index(), 0), delay: Delay::NONE }
 }
 
 impl ThreadHeap {
-    /// Begins a life, with empty rings. Needs the lock of the list of heaps.
+    /// Begins a life, with what the last one left in its rings. Needs the lock of the list of heaps.
     pub(super) fn begin(&mut self, slot: OwnSlot, generation: u32, core: &Core) {
         self.generation = generation;
         self.slow_paths = 0;
@@ -196,7 +182,7 @@ impl ThreadHeap {
     }
 
     pub(super) fn tally<'a>(&self, class: Class) -> Tally<'a> {
-        Tally { counters: self.counters_apart().shard(class.index(), 0), delay: Delay::NONE }
+        tally_of(self.counters_apart(), class)
     }
 
     /// Opens the thread's hardware counters, if the user wants them and it has not done so.
@@ -205,72 +191,6 @@ impl ThreadHeap {
         if !self.sampler.is_settled() {
             inside::settle(&mut self.sampler);
         }
-    }
-
-    /// A block after the ring was found empty.
-    pub(super) fn allocate_after_refill(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
-        self.front.take(class).or_else(|| {
-            self.turn(class, Turn::Refill);
-            self.allocate_from_transfer(class, core).or_else(|| {
-                self.allocate_from_pages(class, self.front.capacity(class) / 2, core).map(|(block, _)| block)
-            })
-        })
-    }
-
-    /// A block, and whether it is known to be all zeroes: one that was never handed out, and that no ring has passed.
-    pub(super) fn allocate_zeroed(&mut self, class: Class, core: &Core) -> Option<(NonNull<u8>, bool)> {
-        match self.front.take(class) {
-            Some(block) => Some((block, false)),
-            None => self.allocate_from_pages(class, 1, core),
-        }
-    }
-
-    /// A block of a batch that another ring has spilled, the others of which go into the ring.
-    fn allocate_from_transfer(&mut self, class: Class, core: &Core) -> Option<NonNull<u8>> {
-        let start = clock::stamp();
-        self.sampler.begin(start);
-        let (counters, tally) = (self.counters_apart(), self.tally(class));
-        let taken = TRANSFER.take(class, |batch| {
-            let fit = self.front.add_all(class, transfer::blocks(batch));
-            self.to_pages(class, transfer::blocks(&batch[fit..]), core, counters);
-            fit
-        });
-        let fit = count_passage(taken, tally)?;
-        tally.counters.refills.add(1);
-        tally.counters.refilled_blocks.add(fit as u64);
-        counters.classes[class.index()].ring_refilled_blocks.add(fit as u64);
-        counters.classes[class.index()].ring_misses.add(1);
-        let block = self.front.take_newest(class);
-        self.end_slow_path(class, start, core);
-        block
-    }
-
-    /// A block of a batch of at most `most`, the others of which go into the ring.
-    fn allocate_from_pages(&mut self, class: Class, most: usize, core: &Core) -> Option<(NonNull<u8>, bool)> {
-        let start = clock::stamp();
-        self.sampler.begin(start);
-        let mut batch = Batch::of_at_most(most);
-        self.fill(class, &mut batch, core);
-        if batch.is_empty() {
-            self.fill_for_want(class, &mut batch, core);
-        }
-        let zeroed = most == 1 && batch.is_zeroed();
-        let counters = &self.counters_apart().classes[class.index()];
-        if batch.is_empty() {
-            counters.allocation_failures.add(1);
-        }
-        counters.ring_misses.add(1);
-        let blocks = core.space.blocks(class);
-        let refilled = core::iter::from_fn(|| batch.pop()).map(|block| blocks.address(block.number()));
-        let fit = self.front.add_all(class, refilled);
-        counters.ring_refilled_blocks.add(fit as u64);
-        // A batch is half of what the ring may hold; but where more memory was taken than ever, the ring may be smaller now.
-        if !batch.is_empty() {
-            core.pages.spill(class.index(), &self.held, batch, self.tally(class));
-        }
-        let block = self.front.take_newest(class);
-        self.end_slow_path(class, start, core);
-        block.map(|block| (block, zeroed))
     }
 
     /// A block of the pool that serves mid sizes.
@@ -306,130 +226,6 @@ impl ThreadHeap {
         self.mid.as_mut()
     }
 
-    /// Takes a block back after the ring was found full.
-    pub(super) fn free_after_spill(&mut self, class: Class, block: NonNull<u8>, core: &Core) {
-        if self.front.put(block.as_ptr()) || (self.turn(class, Turn::Spill) && self.front.put(block.as_ptr()))
-        {
-            return;
-        }
-        let start = clock::stamp();
-        self.sampler.begin(start);
-        self.spill_batch(class, core);
-        let counters = &self.counters_apart().classes[class.index()];
-        counters.ring_spills.add(1);
-        // There is room now.
-        let _fits = self.front.add(class, block);
-        self.end_slow_path(class, start, core);
-    }
-
-    /// Notes what a slow path of a ring does; whether the ring may hold more now.
-    fn turn(&mut self, class: Class, now: Turn) -> bool {
-        let last = core::mem::replace(&mut self.turns[class.index()], now);
-        let larger = capacity::ALL.grow(class, self.front.capacity(class), last, now);
-        larger.inspect(|&larger| self.front.set_capacity(class, larger)).is_some()
-    }
-
-    /// Moves the older half of a ring to where another ring finds it, or to their pages.
-    fn spill_batch(&mut self, class: Class, core: &Core) {
-        let (half, tally) = ((self.front.capacity(class) / 2).min(BATCH), self.tally(class));
-        let blocks = core.space.blocks(class);
-        let put = TRANSFER.put(class, |places| {
-            let (mut len, mut seen) = (0, Filter::new());
-            self.front.take_oldest(class, half, |address| {
-                // What is no block must not become another thread's, nor a block that of two.
-                let Some(number) = blocks.number(address) else { misuse::interior(address, class.bytes()) };
-                if seen.perhaps(number) && places[..len].contains(&address.as_ptr()) {
-                    misuse::freed_twice_in_a_ring();
-                }
-                places[len] = address.as_ptr();
-                len += 1;
-            });
-            len
-        });
-        if count_passage(put, tally).is_some() {
-            self.counters().classes[class.index()].ring_spilled_blocks.add(half as u64);
-        } else {
-            self.spill_oldest(class, half, core);
-        }
-    }
-
-    /// Moves the `n` oldest blocks of a ring to their pages.
-    fn spill_oldest(&mut self, class: Class, n: usize, core: &Core) {
-        self.spill_counting(class, n, core, self.counters_apart());
-        self.shed(class, core);
-    }
-
-    /// As [`ThreadHeap::spill_oldest`], counted by whoever does it.
-    fn spill_counting(&self, class: Class, n: usize, core: &Core, counters: &Counters) {
-        let mut batch = Batch::new();
-        let blocks = core.space.blocks(class);
-        self.front
-            .take_oldest(class, n.min(batch.room()), |address| batch.push(owned(address, class, blocks)));
-        counters.classes[class.index()].ring_spilled_blocks.add(batch.len() as u64);
-        let tally = Tally { counters: counters.shard(class.index(), 0), delay: Delay::NONE };
-        core.pages.spill(class.index(), &self.held, batch, tally);
-    }
-
-    /// Gives blocks that are in no ring to their pages.
-    pub(super) fn to_pages(
-        &self,
-        class: Class,
-        addresses: impl Iterator<Item = NonNull<u8>>,
-        core: &Core,
-        counters: &Counters,
-    ) {
-        let mut batch = Batch::new();
-        let blocks = core.space.blocks(class);
-        for address in addresses.take(BATCH) {
-            batch.push(owned(address, class, blocks));
-        }
-        let tally = Tally { counters: counters.shard(class.index(), 0), delay: Delay::NONE };
-        core.pages.spill(class.index(), &self.held, batch, tally);
-    }
-
-    fn spill_whole(&mut self, class: Class, core: &Core) {
-        while self.front.len(class) > 0 {
-            self.spill_oldest(class, self.front.len(class), core);
-        }
-    }
-
-    fn spill_all(&mut self, core: &Core) {
-        for class in Class::all() {
-            self.spill_whole(class, core);
-        }
-    }
-
-    /// Empties the rings that were not used since this was last called, and makes them as small as at first.
-    pub(super) fn spill_unused(&mut self, core: &Core) {
-        for class in Class::all() {
-            let counters = &self.counters_apart().classes[class.index()];
-            let used = if COUNTING {
-                counters.ring_hits.get().wrapping_add(counters.ring_returns.get())
-            } else {
-                // As good a guess as there is: a ring that is in use seldom holds as many blocks as the last time.
-                self.front.len(class) as u64
-            };
-            if core::mem::replace(&mut self.used[class.index()], used) == used {
-                self.spill_whole(class, core);
-                self.shrink(class, capacity::first(class));
-            }
-        }
-    }
-
-    fn shrink(&mut self, class: Class, to: usize) {
-        capacity::ALL.give_back(class, self.front.capacity(class));
-        self.front.set_capacity(class, to);
-        self.turns[class.index()] = Turn::None;
-    }
-
-    fn end_slow_path(&mut self, class: Class, start: u64, core: &Core) {
-        let nanoseconds = core.clock.nanoseconds(clock::stamp().wrapping_sub(start));
-        let shard = self.counters().shard(class.index(), 0);
-        shard.slow_path.add(nanoseconds);
-        self.sampler.end(shard);
-        self.tick(core);
-    }
-
     /// Looks for what can go back to the kernel, now and then.
     pub(super) fn tick(&mut self, core: &Core) {
         self.slow_paths = self.slow_paths.wrapping_add(1);
@@ -451,21 +247,6 @@ impl ThreadHeap {
     pub(super) fn trim(&mut self, core: &Core) -> bool {
         self.spill_all(core);
         self.purge(core)
-    }
-
-    /// Gives what it has of a class to whoever comes next, counted by who asks for it; whether that was anything.
-    pub(super) fn give_up(&mut self, class: Class, core: &Core, counters: &Counters) -> bool {
-        let any = self.front.len(class) > 0 || Pages::has_any(class.index(), &self.held);
-        while self.front.len(class) > 0 {
-            self.spill_counting(class, self.front.len(class), core, counters);
-        }
-        self.shrink(class, capacity::first(class));
-        if !any {
-            return false;
-        }
-        let tally = Tally { counters: counters.shard(class.index(), 0), delay: Delay::NONE };
-        core.pages.retire(class.index(), &mut self.held, tally);
-        true
     }
 
     /// Ends a life and gives the slot back; what the heap has counted. Needs the lock of the list of heaps.
@@ -520,6 +301,3 @@ impl ThreadHeap {
         self.go_on(slot, generation, &own);
     }
 }
-
-#[cfg(test)]
-mod ledger;
