@@ -41,5 +41,5 @@ pub use report::{Progress, Report, Round, Row, Table};
 pub use retries::{Depth, Retries};
 pub use runner::{Failure, Launch, Observer, Stop, run};
 pub use sentence::{Facts, sentence};
-pub use shape::Shape;
+pub use shape::{Shape, SizeWishes};
 pub use simulation::{Simulated, SimulatedRow, Simulation, simulate};

@@ -7,7 +7,7 @@
 use stormglass_allocator::{Injection, StrategyId};
 
 use crate::measure::Request;
-use crate::shape::Shape;
+use crate::shape::{Shape, SizeWishes};
 use crate::workload::{self, Workload, reach};
 
 /// One workload in one shape, under every design of the plan.
@@ -58,16 +58,8 @@ pub struct Wishes {
     pub seconds: Option<f64>,
     /// Rounds.
     pub rounds: Option<usize>,
-    /// Smallest size, bytes.
-    pub min: Option<usize>,
-    /// Upper end of the sizes, bytes.
-    pub max: Option<usize>,
-    /// Blocks a thread.
-    pub chunks: Option<usize>,
-    /// Operations of a thread's life, in multiples of its chunks.
-    pub life: Option<usize>,
-    /// Seed.
-    pub seed: Option<u64>,
+    /// Sizes, blocks, life and seed.
+    pub size: SizeWishes,
     /// A delay to inject into every run.
     pub inject: Option<Injection>,
     /// The paper's own lengths: 10 seconds, and larson with 1 and with 4 threads.
@@ -159,11 +151,7 @@ fn shapes(workload: &'static dyn Workload, wishes: &Wishes) -> Vec<Shape> {
     let shape = Shape {
         threads: wishes.threads.unwrap_or(own.threads),
         seconds: wishes.seconds.unwrap_or(seconds),
-        min: wishes.min.unwrap_or(own.min),
-        max: wishes.max.unwrap_or(own.max),
-        chunks: wishes.chunks.unwrap_or(own.chunks),
-        rounds: wishes.life.unwrap_or(own.rounds),
-        seed: wishes.seed.unwrap_or(own.seed),
+        ..wishes.size.applied_to(own)
     };
     // A storm of one thread is none, so the paper's single-threaded run is larson's alone.
     if wishes.full && wishes.threads.is_none() && workload.home().is_none() {

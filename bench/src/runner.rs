@@ -3,6 +3,7 @@
 //! Invariant: a child that fails, hangs or talks nonsense costs its own result and nothing else; an interrupt ends the
 //! child that runs and keeps what was finished.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,6 +11,7 @@ use crate::ledger::Ledger;
 use crate::measure::Request;
 use crate::measurement::Measurement;
 use crate::plan::Plan;
+use crate::progress::Display;
 use crate::report::{Progress, Report};
 
 /// A wish to end early, shared with whoever hears of the interrupt.
@@ -55,6 +57,56 @@ pub trait Observer {
 
     /// Something went wrong: a whole sentence.
     fn problem(&mut self, sentence: &str);
+}
+
+/// What the loop over a plan's steps keeps its books in.
+pub(crate) trait Books {
+    /// One run; its words are those of progress and problems.
+    type Step: fmt::Display;
+    /// The result of one.
+    type Outcome;
+
+    /// Round within its bout, from 0.
+    fn round(step: &Self::Step) -> usize;
+
+    /// What the same measured last, for who looks on.
+    fn before(&self, _step: &Self::Step) -> Option<f64> {
+        None
+    }
+
+    /// Takes a result in.
+    fn enter(&mut self, step: &Self::Step, outcome: Self::Outcome);
+
+    /// Notes a whole sentence about what went wrong.
+    fn problem(&mut self, sentence: String);
+}
+
+/// Launches every step in order, until the user asks to stop; books and display hear how each ends.
+pub(crate) fn each<B: Books>(
+    steps: &[B::Step],
+    books: &mut B,
+    mut launch: impl FnMut(&B::Step) -> Result<B::Outcome, Failure>,
+    stop: &Stop,
+    display: &Display,
+) {
+    for (done, step) in steps.iter().enumerate() {
+        let progress = Progress { done, of: steps.len(), current: step.to_string() };
+        display.step(&progress, books.before(step));
+        let result = if stop.asked() { Err(Failure::Stopped) } else { launch(step) };
+        match result {
+            Ok(outcome) => books.enter(step, outcome),
+            Err(Failure::Failed(why)) => {
+                let sentence = format!("{step}, round {}: {why}", B::round(step) + 1);
+                display.tell(&sentence);
+                books.problem(sentence);
+            }
+            Err(Failure::Stopped) => {
+                books.problem(format!("stopped after {done} of {} runs", steps.len()));
+                break;
+            }
+        }
+    }
+    display.finish();
 }
 
 /// Runs every step of the plan and returns the report of those that finished; its `progress` says so if it was stopped

@@ -38,6 +38,35 @@ pub struct Shape {
     pub seed: u64,
 }
 
+/// What a user asks of a shape, beside threads and seconds; `None` where the workload's own stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SizeWishes {
+    /// Smallest size, bytes.
+    pub min: Option<usize>,
+    /// Upper end of the sizes, bytes.
+    pub max: Option<usize>,
+    /// Blocks a thread.
+    pub chunks: Option<usize>,
+    /// Operations of a larson thread's life, in multiples of its chunks.
+    pub life: Option<usize>,
+    /// Seed.
+    pub seed: Option<u64>,
+}
+
+impl SizeWishes {
+    /// A workload's own shape, but for what is asked.
+    pub(crate) fn applied_to(self, own: Shape) -> Shape {
+        Shape {
+            min: self.min.unwrap_or(own.min),
+            max: self.max.unwrap_or(own.max),
+            chunks: self.chunks.unwrap_or(own.chunks),
+            rounds: self.life.unwrap_or(own.rounds),
+            seed: self.seed.unwrap_or(own.seed),
+            ..own
+        }
+    }
+}
+
 impl Shape {
     /// Operations after which a thread hands over.
     pub fn life(&self) -> u64 {

@@ -235,11 +235,7 @@ impl BenchArgs {
             threads: self.threads,
             seconds: self.seconds,
             rounds: self.rounds,
-            min: self.size.min,
-            max: self.size.max,
-            chunks: self.size.chunks,
-            life: self.size.life,
-            seed: self.size.seed,
+            size: self.size.wishes(),
             full: self.full,
             inject: self.inject,
         }

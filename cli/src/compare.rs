@@ -77,11 +77,7 @@ impl CompareArgs {
             threads: self.threads.clone(),
             seconds: self.seconds,
             rounds: self.rounds,
-            min: self.size.min,
-            max: self.size.max,
-            chunks: self.size.chunks,
-            life: self.size.life,
-            seed: self.size.seed,
+            size: self.size.wishes(),
             full: self.full,
         }
     }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::schema::{Inside, Kind, Label, Metric, Op, Shape};
+use crate::schema::{Descriptor, Inside, Kind, Label, Metric, Op, Shape};
 
 /// Metrics that a schema has at most.
 pub(crate) const MAX_FAMILIES: usize = 1024;
@@ -42,6 +42,23 @@ pub struct Family {
     pub start: usize,
     /// Values of one label combination.
     pub width: usize,
+}
+
+impl Family {
+    /// A metric of this build, with all labels of the table.
+    pub fn of(descriptor: &Descriptor) -> Family {
+        Family {
+            name: descriptor.name.to_owned(),
+            kind: descriptor.kind,
+            unit: descriptor.unit.name().to_owned(),
+            divisor: descriptor.unit.divisor(),
+            help: descriptor.help.to_owned(),
+            labels: descriptor.labels.iter().map(|&label| label as usize).collect(),
+            bounds: descriptor.bounds.to_vec(),
+            start: 0,
+            width: descriptor.width(),
+        }
+    }
 }
 
 /// What a writer counts.
@@ -96,21 +113,7 @@ impl Schema {
             .iter()
             .map(|&l| LabelValues { name: l.name().to_owned(), values: l.values(shape) })
             .collect();
-        let families = shape
-            .metrics()
-            .map(Metric::descriptor)
-            .map(|d| Family {
-                name: d.name.to_owned(),
-                kind: d.kind,
-                unit: d.unit.name().to_owned(),
-                divisor: d.unit.divisor(),
-                help: d.help.to_owned(),
-                labels: d.labels.iter().map(|&l| l as usize).collect(),
-                bounds: d.bounds.to_vec(),
-                start: 0,
-                width: d.width(),
-            })
-            .collect();
+        let families = shape.metrics().map(|metric| Family::of(&metric.descriptor())).collect();
         Schema::new(labels, families)
     }
 

@@ -10,7 +10,7 @@ use super::workload::{self, Workload};
 use crate::analysis::OVERCOMMIT;
 use crate::machine::Machine;
 use crate::plan::rounds;
-use crate::shape::Shape;
+use crate::shape::{Shape, SizeWishes};
 
 /// What a child measures.
 #[derive(Clone, Debug)]
@@ -83,16 +83,8 @@ pub struct Wishes {
     pub seconds: Option<f64>,
     /// Rounds.
     pub rounds: Option<usize>,
-    /// Smallest size, bytes.
-    pub min: Option<usize>,
-    /// Upper end of the sizes, bytes.
-    pub max: Option<usize>,
-    /// Blocks a thread.
-    pub chunks: Option<usize>,
-    /// Operations of a larson thread's life, in multiples of its chunks.
-    pub life: Option<usize>,
-    /// Seed.
-    pub seed: Option<u64>,
+    /// Sizes, blocks, life and seed.
+    pub size: SizeWishes,
     /// Longer runs, and threads up to four times the cores.
     pub full: bool,
 }
@@ -224,15 +216,11 @@ fn shape(workload: &dyn Workload, wishes: &Wishes, threads: usize) -> Shape {
     let own = workload.shape();
     let seconds = if wishes.full { FULL_SECONDS } else { own.seconds };
     // A steady larson and one of short lives would be the same with the same life.
-    let life = wishes.life.filter(|_| own.rounds > 0);
+    let life = wishes.size.life.filter(|_| own.rounds > 0);
     Shape {
         threads,
         seconds: wishes.seconds.unwrap_or(seconds),
-        min: wishes.min.unwrap_or(own.min),
-        max: wishes.max.unwrap_or(own.max),
-        chunks: wishes.chunks.unwrap_or(own.chunks),
-        rounds: life.unwrap_or(own.rounds),
-        seed: wishes.seed.unwrap_or(own.seed),
+        ..SizeWishes { life, ..wishes.size }.applied_to(own)
     }
 }
 
@@ -330,8 +318,13 @@ mod tests {
 
     #[test]
     fn a_life_is_for_those_that_end() {
-        let life =
-            |name| plan(&Wishes { life: Some(7), ..wishes(name) }).expect("a plan").bouts[0].shape.rounds;
+        let life = |name| {
+            plan(&Wishes { size: SizeWishes { life: Some(7), ..SizeWishes::default() }, ..wishes(name) })
+                .expect("a plan")
+                .bouts[0]
+                .shape
+                .rounds
+        };
         assert_eq!((life("larson"), life("larson-short")), (0, 7));
     }
 
@@ -356,8 +349,14 @@ mod tests {
             error(Wishes { threads: vec![2], ..wishes("startup") }),
             "--threads has no number that startup runs with: it takes 1 alone"
         );
-        assert!(error(Wishes { min: Some(8), ..all() }).contains("--min 8 is out of range"));
-        let much = error(Wishes { chunks: Some(1_000_000), ..wishes("churn") });
+        assert!(
+            error(Wishes { size: SizeWishes { min: Some(8), ..SizeWishes::default() }, ..all() })
+                .contains("--min 8 is out of range")
+        );
+        let much = error(Wishes {
+            size: SizeWishes { chunks: Some(1_000_000), ..SizeWishes::default() },
+            ..wishes("churn")
+        });
         assert!(much.contains("half of this machine's memory is 4096"), "{much}");
     }
 

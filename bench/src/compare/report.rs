@@ -155,7 +155,7 @@ impl<'p> Ledger<'p> {
     }
 
     /// What the contender of this step did last on the same workload.
-    pub(super) fn before(&self, step: &Step) -> Option<f64> {
+    pub(super) fn last_speed(&self, step: &Step) -> Option<f64> {
         self.runs[step.bout][step.contender].iter().flatten().next_back().map(|run| run.ops_per_second)
     }
 

@@ -10,8 +10,7 @@ use super::report::{Ledger, Report};
 use super::workload::Workload as _;
 use super::workload::startup;
 use crate::progress::Display;
-use crate::report::Progress;
-use crate::runner::{Failure, Stop};
+use crate::runner::{self, Books, Failure, Stop};
 use crate::shape::Shape;
 
 /// Has every contender serve a short process.
@@ -39,30 +38,29 @@ pub fn run(
     stop: &Stop,
     display: &Display,
 ) -> Report {
-    let steps = plan.steps();
-    for (done, step) in steps.iter().enumerate() {
-        let progress = Progress { done, of: steps.len(), current: step.to_string() };
-        display.step(&progress, ledger.before(step));
-        let result = if stop.asked() { Err(Failure::Stopped) } else { launch(&step.request) };
-        match result {
-            Ok(run) => ledger.enter(step, run),
-            Err(Failure::Failed(why)) => {
-                let sentence = blame(step, &why);
-                display.tell(&sentence);
-                ledger.problem(sentence);
-            }
-            Err(Failure::Stopped) => {
-                ledger.problem(format!("stopped after {done} of {} runs", steps.len()));
-                break;
-            }
-        }
-    }
-    display.finish();
+    runner::each(&plan.steps(), &mut ledger, |step| launch(&step.request), stop, display);
     ledger.report()
 }
 
-fn blame(step: &Step, why: &str) -> String {
-    format!("{step}, round {}: {why}", step.round + 1)
+impl Books for Ledger<'_> {
+    type Step = Step;
+    type Outcome = Run;
+
+    fn round(step: &Step) -> usize {
+        step.round
+    }
+
+    fn before(&self, step: &Step) -> Option<f64> {
+        self.last_speed(step)
+    }
+
+    fn enter(&mut self, step: &Step, run: Run) {
+        self.enter(step, run);
+    }
+
+    fn problem(&mut self, sentence: String) {
+        self.problem(sentence);
+    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,7 @@ use crate::child;
 use crate::compare::{self, Serving};
 use crate::measure::Request;
 use crate::progress::Display;
-use crate::report::Progress;
-use crate::runner::{Failure, Launch as _, Stop};
+use crate::runner::{self, Books, Failure, Launch as _, Stop};
 
 /// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,25 +99,25 @@ pub fn run(
     stop: &Stop,
     display: &Display,
 ) -> Report {
-    let steps = plan.steps();
-    for (done, step) in steps.iter().enumerate() {
-        display.step(&Progress { done, of: steps.len(), current: step.to_string() }, None);
-        let result = if stop.asked() { Err(Failure::Stopped) } else { launch(step) };
-        match result {
-            Ok(sample) => ledger.enter(step, sample),
-            Err(Failure::Failed(why)) => {
-                let sentence = format!("{step}, round {}: {why}", step.round + 1);
-                display.tell(&sentence);
-                ledger.problem(sentence);
-            }
-            Err(Failure::Stopped) => {
-                ledger.problem(format!("stopped after {done} of {} runs", steps.len()));
-                break;
-            }
-        }
-    }
-    display.finish();
+    runner::each(&plan.steps(), &mut ledger, &mut launch, stop, display);
     ledger.report()
+}
+
+impl Books for Ledger<'_> {
+    type Step = Step;
+    type Outcome = Sample;
+
+    fn round(step: &Step) -> usize {
+        step.round
+    }
+
+    fn enter(&mut self, step: &Step, sample: Sample) {
+        self.enter(step, sample);
+    }
+
+    fn problem(&mut self, sentence: String) {
+        self.problem(sentence);
+    }
 }
 
 #[cfg(test)]

@@ -26,8 +26,17 @@ pub static ALL: &[&dyn Workload] = &[&storm::Storm, &larson::Larson];
 /// # Errors
 /// If there is none; the sentence lists those that there are.
 pub fn named(name: &str) -> Result<&'static dyn Workload, String> {
-    ALL.iter().copied().find(|w| w.name() == name).ok_or_else(|| {
-        let known: Vec<_> = ALL.iter().map(|w| w.name()).collect();
+    among(ALL, Workload::name, name)
+}
+
+/// The one of that name among workloads of any kind, or a sentence that lists those that there are.
+pub(crate) fn among<W: ?Sized>(
+    all: &[&'static W],
+    name_of: fn(&W) -> &'static str,
+    name: &str,
+) -> Result<&'static W, String> {
+    all.iter().copied().find(|w| name_of(w) == name).ok_or_else(|| {
+        let known: Vec<_> = all.iter().map(|w| name_of(w)).collect();
         format!("there is no workload `{name}`; the workloads are {}", known.join(", "))
     })
 }

@@ -65,13 +65,10 @@ impl ThreadHeap {
         class: Class,
         core: &Core,
     ) -> Option<(NonNull<u8>, bool)> {
-        match self.front.take(class) {
-            Some(block) => Some((block, false)),
-            None => {
-                let start = self.begin_slow_path();
-                self.allocate_from_pages(class, 1, start, core)
-            }
-        }
+        self.front.take(class).map(|block| (block, false)).or_else(|| {
+            let start = self.begin_slow_path();
+            self.allocate_from_pages(class, 1, start, core)
+        })
     }
 
     /// A block of a batch that another ring has spilled, the others of which go into the ring.

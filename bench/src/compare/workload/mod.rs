@@ -19,7 +19,7 @@ use std::fmt;
 use super::c::Whose;
 use super::memory::{Memory, SMALLEST};
 use crate::shape::Shape;
-use crate::workload::{Meter, Trouble};
+use crate::workload::{Meter, Trouble, among};
 
 /// Every workload, in the order in which they run.
 pub static ALL: &[&dyn Workload] = &[
@@ -38,10 +38,7 @@ pub static ALL: &[&dyn Workload] = &[
 /// # Errors
 /// If there is none; the sentence lists those that there are.
 pub fn named(name: &str) -> Result<&'static dyn Workload, String> {
-    ALL.iter().copied().find(|w| w.name() == name).ok_or_else(|| {
-        let known: Vec<_> = ALL.iter().map(|w| w.name()).collect();
-        format!("there is no workload `{name}`; the workloads are {}", known.join(", "))
-    })
+    among(ALL, Workload::name, name)
 }
 
 /// Something that allocates and frees as programs do.

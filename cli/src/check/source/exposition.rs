@@ -189,22 +189,7 @@ fn schema<'a>(series: impl Iterator<Item = &'a Series>) -> Option<Schema> {
         let shown = found.contains(&(metric as usize)) || by_shard && descriptor.labels.contains(&Label::Op);
         shown && descriptor.scope != Scope::Process
     });
-    let families: Vec<Family> = counted
-        .map(|metric| {
-            let descriptor = metric.descriptor();
-            Family {
-                name: descriptor.name.to_owned(),
-                kind: descriptor.kind,
-                unit: descriptor.unit.name().to_owned(),
-                divisor: descriptor.unit.divisor(),
-                help: descriptor.help.to_owned(),
-                labels: descriptor.labels.iter().map(|&label| label as usize).collect(),
-                bounds: descriptor.bounds.to_vec(),
-                start: 0,
-                width: descriptor.width(),
-            }
-        })
-        .collect();
+    let families: Vec<Family> = counted.map(|metric| Family::of(&metric.descriptor())).collect();
     let cells = families
         .iter()
         .map(|f| f.labels.iter().map(|&l| labels[l].values.len()).product::<usize>() * f.width);
