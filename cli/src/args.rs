@@ -15,15 +15,14 @@ use stormglass_bench::analysis::ReportWishes;
 use stormglass_bench::cost::{self, What};
 use stormglass_bench::workload::{self, Workload};
 use stormglass_bench::{Request, Wishes};
-use stormglass_dashboard::{Exposure, Grouping, Token};
 
 use crate::check::{self, CheckArgs};
 use crate::compare::{CompareArgs, MeasureMallocArgs};
 use crate::cost::CostArgs;
 use crate::doctor::{self, DoctorArgs};
-use crate::failure::Failure;
 use crate::record::RecordArgs;
 use crate::replay::ReplayArgs;
+use crate::serve::{ExposureArgs, ServeArgs};
 use crate::shape::{ShapeArgs, SizeArgs};
 use crate::shell::{self, CompletionsArgs, ManArgs};
 use crate::top::{self, TopArgs};
@@ -279,69 +278,6 @@ impl ReportArgs {
             rounds: self.rounds,
             quick: self.quick,
         }
-    }
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct ServeArgs {
-    /// Address and port of the page and of /metrics
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7070")]
-    pub(crate) listen: SocketAddr,
-    /// Also answer requests for this host name; may be repeated
-    #[arg(long, value_name = "HOST")]
-    pub(crate) allow_host: Vec<String>,
-    /// How long a process is still shown after its death, such as 90s, 10m, 2h
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
-    pub(crate) keep_dead: Duration,
-    /// Also count what processor and kernel count of each process: cycles, cache misses, faults, switches, as far as this machine and its
-    /// settings allow; what is not counted says why
-    #[arg(long)]
-    pub(crate) perf: bool,
-    /// Show the processes of every user; for root
-    #[arg(long)]
-    pub(crate) all_users: bool,
-    /// What /metrics adds up: processes of one command, strategy and workload (kind), or all of a command
-    #[arg(long, value_name = "WHAT", default_value = "kind", value_parser = grouping)]
-    pub(crate) group_by: Grouping,
-    /// Series of a scrape at most; what is new is left out first
-    #[arg(long, value_name = "N", default_value_t = 50_000)]
-    pub(crate) max_series: u64,
-    #[command(flatten)]
-    pub(crate) exposure: ExposureArgs,
-}
-
-/// Who may reach the page.
-#[derive(Debug, Group)]
-pub(crate) struct ExposureArgs {
-    /// Listen where other machines can reach it, if --listen says so
-    #[arg(long)]
-    expose: bool,
-    /// Ask for the token in this file's first line: as a bearer, or as a password in a browser
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// Speak TLS with this certificate chain (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-    /// The certificate's private key (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-}
-
-impl ExposureArgs {
-    /// # Errors
-    /// If the token cannot be read.
-    pub(crate) fn exposure(&self) -> Result<Exposure, Failure> {
-        let token = self.token_file.as_deref().map(Token::read).transpose().map_err(Failure::impossible)?;
-        let tls = self.tls_cert.clone().zip(self.tls_key.clone());
-        Ok(Exposure { exposed: self.expose, token, tls })
-    }
-}
-
-fn grouping(word: &str) -> Result<Grouping, String> {
-    match word {
-        "kind" => Ok(Grouping::Kind),
-        "command" => Ok(Grouping::Command),
-        other => Err(format!("`{other}` is no way to group: take kind or command")),
     }
 }
 

@@ -13,9 +13,9 @@ use stormglass_dashboard::recording::{Reader, Recorded, RecordingError, Summary}
 use stormglass_dashboard::{Config, Tape};
 use stormglass_telemetry::Directory;
 
-use crate::args::ExposureArgs;
 use crate::failure::Failure;
 use crate::interrupt::{Interrupt, runtime};
+use crate::serve::ExposureArgs;
 use crate::{output, serve};
 
 #[derive(Debug, Group)]

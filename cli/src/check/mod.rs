@@ -9,6 +9,7 @@ mod evidence;
 mod expression;
 mod list;
 mod output;
+mod selection;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -14,11 +14,12 @@ use stormglass_bench::table::Colour;
 use stormglass_bench::{Display, Failure as Ended, Machine, Stop, library};
 use stormglass_telemetry::{COUNTING, Directory};
 
-use crate::args::{BenchAloneArgs, ServeArgs};
+use crate::args::BenchAloneArgs;
 use crate::benchmark::{beside, command};
 use crate::failure::Failure;
 use crate::interrupt::{EXIT_CODE, Interrupt, runtime};
 use crate::report::span;
+use crate::serve::ServeArgs;
 use crate::{output, serve, shared_memory};
 use scraper::Scraper;
 
