@@ -46,12 +46,14 @@ impl ThreadHeap {
     pub(super) fn fill(&mut self, class: Class, batch: &mut Batch, core: &Core) {
         let (tally, counters) = (self.tally(class), self.counters_apart());
         let take = |source| take(class, source, tally, counters, core);
-        core.pages.refill(class.index(), &mut self.held, batch, tally, || None);
-        while batch.is_empty() && resting::rob(class, core, counters) {
+        loop {
             core.pages.refill(class.index(), &mut self.held, batch, tally, || None);
-        }
-        if !batch.is_empty() {
-            return self.shed(class, core);
+            if !batch.is_empty() {
+                return self.shed(class, core);
+            }
+            if !resting::rob(class, core, counters) {
+                break;
+            }
         }
         core.pages.refill(class.index(), &mut self.held, batch, tally, || {
             let idle = take(Source::Idle);
