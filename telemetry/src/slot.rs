@@ -67,6 +67,12 @@ impl<const C: usize, const S: usize> SlotCounters<C, S> {
         &self.shards[class][shard]
     }
 
+    /// The counters of one shard, if it is marked as touched: what is not has counted nothing, and need not be looked at.
+    pub fn touched_shard(&self, class: usize, shard: usize) -> Option<&ShardCounters> {
+        let touched = self.touched.get() & (1 << (class * S + shard)) != 0;
+        touched.then(|| &self.shards[class][shard])
+    }
+
     /// All zero, outside any segment.
     pub fn blank() -> Box<SlotCounters<C, S>> {
         // SAFETY: every field is an `AtomicU64` or an array of them, for which all-zero bytes are a valid value.
@@ -121,6 +127,11 @@ mod tests {
         check(&slot, &slot.classes[class].ring_misses, Metric::RingMisses, &[class]);
         check(&slot, &slot.totals.forks, Metric::Forks, &[]);
         assert_eq!(slot.touched.get(), 1 << (class * S + shard));
+        let seen = slot.touched_shard(class, shard).map(core::ptr::from_ref);
+        assert_eq!(seen, Some(core::ptr::from_ref(counters)));
+        if class > 0 {
+            assert!(slot.touched_shard(0, shard).is_none());
+        }
     }
 
     #[test]

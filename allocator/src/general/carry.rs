@@ -37,9 +37,8 @@ pub(super) fn carry(from: &Counters, to: &Counters) {
     add(&from.totals, &to.totals);
     for class in 0..CLASSES {
         add(&from.classes[class], &to.classes[class]);
-        // What is not touched is not there to be added.
-        let seen = from.shard(class, 0);
-        if seen.cells().iter().any(|cell| cell.get() != 0) {
+        // Most are not, and to look at them would give them memory.
+        if let Some(seen) = from.touched_shard(class, 0) {
             add(seen, to.shard(class, 0));
         }
     }

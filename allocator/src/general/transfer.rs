@@ -31,11 +31,15 @@ const BATCHES: usize = 32;
 const STACK: usize = 4 << 20;
 
 /// The batches of all classes.
-pub(super) struct Transfer([Padded<Stack>; CLASSES]);
+pub(super) struct Transfer {
+    /// Side by side, so that a process that never fills a stack gives none of them memory by asking.
+    hints: [Padded<Hint>; CLASSES],
+    stacks: [Padded<TryLock<Batches>>; CLASSES],
+}
 
-struct Stack {
-    batches: TryLock<Batches>,
-    /// How many there are: a hint, so that an empty stack is not locked.
+/// What is known of a stack without its lock.
+struct Hint {
+    /// How many batches there are, so that an empty stack is not locked.
     len: AtomicU32,
     /// Whether one was taken since the last look.
     used: AtomicBool,
@@ -87,23 +91,24 @@ fn room(class: Class) -> usize {
 impl Transfer {
     #[expect(clippy::large_stack_arrays, reason = "part of a static")]
     pub(super) const fn new() -> Transfer {
-        Transfer(
-            [const {
-                Padded(Stack {
-                    batches: TryLock::new(Batches {
-                        len: 0,
-                        lens: [0; BATCHES],
-                        blocks: [[null_mut(); BATCH]; BATCHES],
-                    }),
-                    len: AtomicU32::new(0),
-                    used: AtomicBool::new(false),
-                })
+        Transfer {
+            hints: [const { Padded(Hint { len: AtomicU32::new(0), used: AtomicBool::new(false) }) }; CLASSES],
+            stacks: [const {
+                Padded(TryLock::new(Batches {
+                    len: 0,
+                    lens: [0; BATCHES],
+                    blocks: [[null_mut(); BATCH]; BATCHES],
+                }))
             }; CLASSES],
-        )
+        }
     }
 
-    fn stack(&self, class: Class) -> &Stack {
-        &self.0[class.index()].0
+    fn hint(&self, class: Class) -> &Hint {
+        &self.hints[class.index()].0
+    }
+
+    fn stack(&self, class: Class) -> &TryLock<Batches> {
+        &self.stacks[class.index()].0
     }
 
     /// Puts a batch there that `fill` writes, up to [`BATCH`] blocks of the class, and tells the number of.
@@ -112,19 +117,19 @@ impl Transfer {
         class: Class,
         fill: impl FnOnce(&mut [*mut u8; BATCH]) -> usize,
     ) -> Result<(), Detour> {
-        let stack = self.stack(class);
+        let hint = self.hint(class);
         // Relaxed, as every `len`: a hint, beside what is under the lock.
-        if stack.len.load(Ordering::Relaxed) as usize >= room(class) {
+        if hint.len.load(Ordering::Relaxed) as usize >= room(class) {
             return Err(Detour::Nothing);
         }
-        let put = stack.batches.try_with(|batches| {
+        let put = self.stack(class).try_with(|batches| {
             let at = batches.len;
             if at >= room(class) {
                 return Err(Detour::Nothing);
             }
             batches.lens[at] = fill(&mut batches.blocks[at]) as u8;
             batches.len = at + 1;
-            stack.len.store(at as u32 + 1, Ordering::Relaxed);
+            hint.len.store(at as u32 + 1, Ordering::Relaxed);
             Ok(())
         });
         put.unwrap_or(Err(Detour::Held))
@@ -132,16 +137,16 @@ impl Transfer {
 
     /// Takes the newest batch and shows it to `take`, which has its blocks from then on.
     pub(super) fn take<R>(&self, class: Class, take: impl FnOnce(&[*mut u8]) -> R) -> Result<R, Detour> {
-        let stack = self.stack(class);
-        if stack.len.load(Ordering::Relaxed) == 0 {
+        let hint = self.hint(class);
+        if hint.len.load(Ordering::Relaxed) == 0 {
             return Err(Detour::Nothing);
         }
-        let taken = stack.batches.try_with(|batches| {
+        let taken = self.stack(class).try_with(|batches| {
             let at = batches.len.checked_sub(1).ok_or(Detour::Nothing)?;
             batches.len = at;
-            stack.len.store(at as u32, Ordering::Relaxed);
+            hint.len.store(at as u32, Ordering::Relaxed);
             // Relaxed: a hint for the next look.
-            stack.used.store(true, Ordering::Relaxed);
+            hint.used.store(true, Ordering::Relaxed);
             Ok(take(&batches.blocks[at][..usize::from(batches.lens[at])]))
         });
         taken.unwrap_or(Err(Detour::Held))
@@ -149,21 +154,21 @@ impl Transfer {
 
     /// Whether nothing of a class was taken since this was last asked.
     pub(super) fn rests(&self, class: Class) -> bool {
-        let stack = self.stack(class);
-        stack.len.load(Ordering::Relaxed) > 0 && !stack.used.swap(false, Ordering::Relaxed)
+        let hint = self.hint(class);
+        hint.len.load(Ordering::Relaxed) > 0 && !hint.used.swap(false, Ordering::Relaxed)
     }
 
     /// Waits until no thread is inside, and keeps them out; not for ever for one that does not go on.
     pub(super) fn before_fork(&self) {
-        for stack in &self.0 {
-            stack.0.batches.hold();
+        for stack in &self.stacks {
+            stack.0.hold();
         }
     }
 
     /// Lets them in again, in the parent and in the child.
     pub(super) fn after_fork(&self) {
-        for stack in &self.0 {
-            stack.0.batches.end_hold();
+        for stack in &self.stacks {
+            stack.0.end_hold();
         }
     }
 }
