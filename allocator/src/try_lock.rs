@@ -1,12 +1,16 @@
-//! A lock that nobody waits for: who finds it held goes another way.
+//! A lock that nobody waits for longer than a moment: who finds it held then goes another way.
 //!
 //! Invariant: the value is reached only by who moved the state from FREE to HELD, until it moves it back. From FREE to KEPT it is moved
 //! for a fork, by who does not reach the value.
 
 #[cfg(not(loom))]
 use core::cell::UnsafeCell;
+#[cfg(not(loom))]
+use core::hint::spin_loop;
 #[cfg(loom)]
 use loom::cell::UnsafeCell;
+#[cfg(loom)]
+use loom::hint::spin_loop;
 #[cfg(loom)]
 use loom::thread::yield_now;
 #[cfg(not(loom))]
@@ -17,6 +21,10 @@ use crate::sync::{AtomicU32, Ordering};
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const KEPT: u32 = 2;
+
+/// How often who comes looks whether the other has gone, before it goes another way: a microsecond, in which who is at work
+/// ends, and for which who has no processor is not waited for.
+const LOOKS: u32 = if cfg!(loom) { 1 } else { 32 };
 
 /// How often a fork gives its processor up for who is inside.
 const PATIENCE: u32 = if cfg!(loom) { 2 } else { 10_000 };
@@ -41,10 +49,15 @@ impl<T> TryLock<T> {
         TryLock { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
     }
 
-    /// Runs `f` under the lock; none if another thread holds it. `f` must not come here again.
+    /// Runs `f` under the lock; none if another thread holds it for longer than a moment. `f` must not come here again.
     pub(crate) fn try_with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
-        if !self.take(HELD) {
-            return None;
+        let mut looks = LOOKS;
+        while !self.take(HELD) {
+            looks -= 1;
+            if looks == 0 {
+                return None;
+            }
+            spin_loop();
         }
         #[cfg(not(loom))]
         let result = {
