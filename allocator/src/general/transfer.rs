@@ -99,7 +99,8 @@ impl Transfer {
     #[expect(clippy::large_stack_arrays, reason = "part of a static")]
     pub(super) const fn new() -> Transfer {
         Transfer {
-            hints: [const { Padded(Hint { held: AtomicU32::new(0), used: AtomicBool::new(false) }) }; CLASSES],
+            hints: [const { Padded(Hint { held: AtomicU32::new(0), used: AtomicBool::new(false) }) };
+                CLASSES],
             queues: [const {
                 Padded(TryLock::new(Batches {
                     head: 0,
