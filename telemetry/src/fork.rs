@@ -105,10 +105,6 @@ impl Drop for Guard {
 }
 
 impl Mapping {
-    const fn none() -> Mapping {
-        Mapping { start: AtomicPtr::new(null_mut()), copy: AtomicPtr::new(null_mut()) }
-    }
-
     /// Copies what the mapping holds into private memory; none where there is no memory. Needs the lock.
     fn copied(&self, len: usize) -> Option<NonNull<u8>> {
         // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
@@ -176,15 +172,13 @@ impl Mappings {
     ) -> Result<Registered, Errno> {
         // Before there is anything that they would be needed for. Two threads may both install them: see `after_in_child`.
         install()?;
-        let mappings = Mappings {
-            all: [const { Mapping::none() }; 1 + MAX_CHUNKS],
-            chunk_bytes,
-            forked: AtomicBool::new(false),
-            next: AtomicPtr::new(null_mut()),
-        };
+        // Zeroed rather than written: most of the room is for chunks that few processes come to have, and stays without memory.
+        // SAFETY: numbers, null pointers and `false`, all of which are zeroes.
+        let mut mappings: Box<Mappings> = unsafe { Box::new_zeroed().assume_init() };
+        mappings.chunk_bytes = chunk_bytes;
         mappings.all[0].start.store(head.as_ptr(), Ordering::Relaxed);
         mappings.all[1].start.store(chunk.as_ptr(), Ordering::Relaxed);
-        let mappings = Box::into_raw(Box::new(mappings));
+        let mappings = Box::into_raw(mappings);
         let _lock = lock();
         // SAFETY: just made, and not yet shared.
         unsafe { (*mappings).next.store(FIRST.load(Ordering::Relaxed), Ordering::Relaxed) };

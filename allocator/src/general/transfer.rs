@@ -254,7 +254,7 @@ mod tests {
                 batches += 1;
             }
             let but_the_last = (batches - 1) * BATCH * class.bytes();
-            assert!(batches >= 2 && batches <= BATCHES && but_the_last < QUEUE, "{class:?}");
+            assert!((2..=BATCHES).contains(&batches) && but_the_last < QUEUE, "{class:?}");
         }
     }
 
