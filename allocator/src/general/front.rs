@@ -211,6 +211,11 @@ impl Front {
         NonNull::new(self.blocks(class)[top].get())
     }
 
+    /// The `n` oldest blocks, which stay.
+    pub(super) fn oldest(&self, class: Class, n: usize) -> impl Iterator<Item = NonNull<u8>> {
+        self.blocks(class)[..n.min(self.len(class))].iter().filter_map(|block| NonNull::new(block.get()))
+    }
+
     /// Takes the `n` oldest blocks out, for a spill: those that are least likely to be in the cache.
     pub(super) fn take_oldest(&self, class: Class, n: usize, mut f: impl FnMut(NonNull<u8>)) {
         let (blocks, len) = (self.blocks(class), self.len(class));
@@ -343,10 +348,11 @@ mod tests {
                     }
                     Act::Newest => prop_assert_eq!(front.take_newest(class).map(NonNull::as_ptr), model.pop_back()),
                     Act::Oldest(n) => {
+                        let seen: Vec<_> = front.oldest(class, n).map(NonNull::as_ptr).collect();
                         let mut out = Vec::new();
                         front.take_oldest(class, n, |block| out.push(block.as_ptr()));
                         let expected: Vec<_> = model.drain(..n.min(model.len())).collect();
-                        prop_assert_eq!(out, expected);
+                        prop_assert_eq!((out, seen), (expected.clone(), expected));
                     }
                     Act::Capacity(capacity) => {
                         capacities[which] = capacity.min(PLACES).max(model.len());

@@ -205,6 +205,12 @@ impl Class {
         (index < CLASSES).then(|| Class(index as u8 + 1))
     }
 
+    /// Whether blocks of the class may lie in one line of the cache with others. Those above 1 KiB begin and end where lines do.
+    #[inline]
+    pub(crate) const fn shares_lines(self) -> bool {
+        bytes_of(self.index()) <= PLAIN_MAX
+    }
+
     /// Its index, from 0.
     #[inline]
     pub(crate) const fn index(self) -> usize {
@@ -287,6 +293,11 @@ mod tests {
                 assert_eq!(Some(class), smallest, "{size} at {align}");
             }
         }
+    }
+
+    #[test]
+    fn blocks_that_share_no_line_are_whole_lines() {
+        assert!(Class::all().all(|class| class.shares_lines() || class.bytes().is_multiple_of(LINE)));
     }
 
     #[test]

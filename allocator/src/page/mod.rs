@@ -149,6 +149,22 @@ impl<const CLASSES: usize> Pages<CLASSES> {
         }
     }
 
+    /// Whether at least half of these pages are of the thread's heap.
+    pub(crate) fn are_own(
+        &self,
+        class: usize,
+        held: &Held<CLASSES>,
+        pages: impl Iterator<Item = u32>,
+    ) -> bool {
+        let Some(heap) = &held.0[class] else { return false };
+        let (mut own, mut all) = (0, 0);
+        for page in pages {
+            own += u32::from(heap.has(page, &self.records));
+            all += 1;
+        }
+        2 * own >= all
+    }
+
     /// Sorts out what a ring spills: each block goes back to its page.
     pub(crate) fn spill(&self, class: usize, held: &Held<CLASSES>, batch: Batch, tally: Tally<'_>) {
         let held = held.0[class].as_ref();

@@ -107,6 +107,21 @@ fn a_ring_that_is_made_small_while_it_is_refilled_loses_no_block() {
 }
 
 #[test]
+#[cfg_attr(feature = "uncounted", ignore = "looks at counters")]
+fn small_blocks_of_a_thread_go_home_and_those_of_others_are_passed_on() {
+    if !alone("small_blocks_of_a_thread_go_home_and_those_of_others_are_passed_on") {
+        return;
+    }
+    let class = Class::of_size(48);
+    let some = || (0..1000).filter_map(|_| take(48)).collect::<Vec<_>>();
+    let passed = || with(|heap, _| heap.tally(class).counters.lock_acquisitions.get());
+    some().into_iter().for_each(give);
+    assert_eq!(passed(), 0);
+    thread::spawn(some).join().expect("no panic").into_iter().for_each(give);
+    assert!(passed() > 0);
+}
+
+#[test]
 fn what_many_resting_heaps_have_is_there_when_the_limit_is_reached() {
     const THREADS: usize = 30;
     const BLOCKS: usize = 96;
