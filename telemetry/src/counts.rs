@@ -233,8 +233,7 @@ impl Counts {
         let family = self.schema.family(metric).filter(|f| f.kind == Kind::Counter)?;
         if select == Select::ALL {
             // A counter's cells follow each other.
-            let cells = &self.values[family.start..family.start + self.schema.span(family)];
-            return Some(cells.iter().fold(0, |sum, value| sum.wrapping_add(*value)));
+            return Some(self.cells(family).iter().fold(0, |sum, value| sum.wrapping_add(*value)));
         }
         let mut sum = 0_u64;
         self.visit(family, select, |values| sum = sum.wrapping_add(values[0]));
@@ -331,6 +330,11 @@ impl Counts {
         }
     }
 
+    /// The values of a family, label combination by label combination: the last label's values follow each other.
+    pub fn cells(&self, family: &Family) -> &[u64] {
+        &self.values[family.start..family.start + self.schema.span(family)]
+    }
+
     /// Calls `f` with the label indices and the values of each label combination of a family.
     pub fn each(&self, family: &Family, mut f: impl FnMut(&[usize], &[u64])) {
         let dims: Vec<usize> = family.labels.iter().map(|&l| self.schema.labels[l].values.len()).collect();
@@ -354,8 +358,7 @@ impl Counts {
         let wanted: Vec<Option<usize>> =
             family.labels.iter().map(|&l| select.of(&self.schema.labels[l].name)).collect();
         if wanted.iter().all(Option::is_none) {
-            let values = &self.values[family.start..family.start + self.schema.span(family)];
-            return values.chunks_exact(family.width).for_each(f);
+            return self.cells(family).chunks_exact(family.width).for_each(f);
         }
         self.each(family, |at, values| {
             if wanted.iter().zip(at).all(|(want, index)| want.is_none_or(|w| w == *index)) {

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use stormglass_telemetry::{Metric, Unit};
 
 use super::Moment;
-use super::families::{Families, label};
+use super::families::Families;
+use super::labels::label;
 
 /// Adds its series. They pass the budget by: what says that something is missing must not be what is missing.
 pub(super) fn add(moment: &Moment<'_>, families: &mut Families) {
