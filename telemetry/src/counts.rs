@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::schema::{Descriptor, Inside, Kind, Label, Metric, Op, Shape};
+use crate::values::Values;
 
 /// Metrics that a schema has at most.
 pub(crate) const MAX_FAMILIES: usize = 1024;
@@ -217,14 +218,14 @@ pub struct Counts {
     /// What the values mean.
     pub schema: Arc<Schema>,
     /// The values, in the schema's order.
-    pub values: Vec<u64>,
+    pub values: Values,
 }
 
 impl Counts {
     /// All zero.
     #[must_use]
     pub fn zero(schema: Arc<Schema>) -> Counts {
-        let values = vec![0; schema.len];
+        let values = Values::zero(schema.len);
         Counts { schema, values }
     }
 
@@ -270,9 +271,8 @@ impl Counts {
     /// cannot, by the segment's rules) counts as no change rather than as a huge one.
     #[must_use]
     pub fn since(&self, earlier: &Counts) -> Counts {
-        let values =
-            self.values.iter().zip(&earlier.values).map(|(now, then)| now.saturating_sub(*then)).collect();
-        Counts { schema: Arc::clone(&self.schema), values }
+        let values = self.values.iter().zip(&earlier.values).map(|(now, then)| now.saturating_sub(*then));
+        Counts { schema: Arc::clone(&self.schema), values: values.collect::<Vec<u64>>().into() }
     }
 
     /// Adds what another process of the same kind has counted. One whose writer counts other things (another version)
@@ -326,7 +326,7 @@ impl Counts {
         }
         if families.len() > self.schema.families.len() {
             self.schema = Arc::new(Schema::new(labels, families));
-            self.values.resize(self.schema.len, 0);
+            self.values.resize(self.schema.len);
         }
     }
 

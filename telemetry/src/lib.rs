@@ -31,7 +31,9 @@ pub mod schema;
 mod sigbus;
 mod slot;
 mod snapshot;
+mod sparse;
 mod union;
+mod values;
 mod writer;
 
 pub use cell::{COUNTING, Cell};
@@ -52,6 +54,8 @@ pub use schema::{
 };
 pub use slot::SlotCounters;
 pub use snapshot::{Delta, Held, Liveness, Process, Snapshot};
+pub use sparse::Sparse;
+pub use values::Values;
 pub use writer::{Identity, Slot, Writer};
 
 /// Whether this process may look at everybody's files.
