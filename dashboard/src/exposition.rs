@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use stormglass_telemetry::Snapshot;
+use stormglass_telemetry::{SCRAPE_BOUNDS, Snapshot};
 
 use crate::perf::SharedPerf;
 use crate::retired::Group;
@@ -69,6 +69,9 @@ pub(crate) struct Options {
 #[derive(Debug, Default)]
 pub(crate) struct OwnCounts {
     scrapes: AtomicU64,
+    /// How many took how long, by the bounds of the histogram.
+    took: [AtomicU64; SCRAPE_BOUNDS.len() + 1],
+    /// How long all took together.
     nanoseconds: AtomicU64,
     bytes: AtomicU64,
     dropped: AtomicU64,
@@ -149,8 +152,10 @@ impl Exposition {
         let text = self.encode(&self.answer(), format).map_err(Unwritable)?;
         let body = if gzip { gzip::compress(&text) } else { text };
         let own = self.own();
+        let took = start.elapsed().as_nanos() as u64;
         // Relaxed: statistics; nothing is concluded from their order.
-        own.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        own.took[SCRAPE_BOUNDS.partition_point(|&bound| bound < took)].fetch_add(1, Ordering::Relaxed);
+        own.nanoseconds.fetch_add(took, Ordering::Relaxed);
         own.scrapes.fetch_add(1, Ordering::Relaxed);
         own.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
         tracing::debug!(?format, gzip, bytes = body.len(), took = ?start.elapsed(), "answered a scrape");

@@ -42,7 +42,7 @@ pub use directory::{Directory, Reaper, Stamp};
 pub use error::{ClaimError, Problem, ReadError, WriteError};
 pub use figures::{Dimension, Figure};
 pub use histogram::{
-    DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,
+    DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram, SCRAPE_BOUNDS,
 };
 pub use layout::INJECTED_BYTES;
 pub use measures::Measures;

@@ -28,7 +28,8 @@ use crate::{clock, liveness, protocol, resident};
 /// Segments larger than this are refused: 4096 slots and room to spare.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Time between two looks at the process of a segment whose lock is held: only a forked child can hold it for another.
+/// Time between two looks at the process of a segment: whose lock is held (only a forked child can hold it for another), and how
+/// much of which is in memory.
 const LOOK: u64 = 1_000_000_000;
 
 /// A segment that can be read, now and after its process has died.
@@ -50,8 +51,9 @@ struct State {
     /// Made by the first reading.
     mapping: Option<Mapping>,
     quiet: Quiet,
-    /// When its process was last looked up.
+    /// When its process was last looked up, and how much of it was in memory then.
     looked: u64,
+    resident: Option<u64>,
 }
 
 /// What the slots say at one moment.
@@ -115,7 +117,7 @@ impl Segment {
         let process = Arc::new(head.process.clone());
         let same_namespace = head.pid_namespace != 0 && head.pid_namespace == liveness::pid_namespace();
         let quiet = Quiet::new(process.pid.wrapping_add(process.sequence));
-        let state = Mutex::new(State { mapping: None, quiet, looked: 0 });
+        let state = Mutex::new(State { mapping: None, quiet, looked: 0, resident: None });
         Ok(Segment { path: path.to_owned(), file, owner, head, process, same_namespace, state })
     }
 
@@ -163,9 +165,10 @@ impl Segment {
             state.looked = now;
         }
         let liveness = liveness::probe(&self.file, self.visible_process().filter(|_| look));
-        let resident_bytes = (liveness == Liveness::Live && self.same_namespace)
-            .then(|| resident::bytes(self.process.pid))
-            .flatten();
+        if look && self.same_namespace {
+            state.resident = resident::bytes(self.process.pid);
+        }
+        let resident_bytes = state.resident.filter(|_| liveness == Liveness::Live);
 
         let len = check_file(&self.file, self.owner)?;
         let State { mapping, quiet, .. } = &mut *state;

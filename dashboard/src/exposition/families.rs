@@ -74,14 +74,27 @@ impl Families {
         self.push(metric, labels, value);
     }
 
+    /// Adds the one histogram that the sidecar has of a metric, whatever the budget: its buckets, apart, and their sum.
+    pub(super) fn own_histogram(&mut self, metric: Metric, values: &[u64]) {
+        let written = Written::of(&metric.descriptor());
+        let family = self.own_family(metric);
+        let value = Value::Histogram(histogram(&written, family.bounds(&written), values));
+        let series = value.series();
+        family.rows.push(Row { group: 0, place: 0, value });
+        self.budget.besides(series);
+    }
+
     fn push(&mut self, metric: Metric, labels: &[Label], value: f64) {
         let group = self.group(labels);
+        self.own_family(metric).rows.push(Row { group, place: 0, value: Value::Number(value) });
+    }
+
+    /// The family of a metric that the sidecar works out.
+    fn own_family(&mut self, metric: Metric) -> &mut Family {
         let d = metric.descriptor();
-        let entry = self
-            .by_name
-            .entry(d.name.to_owned())
-            .or_insert_with(|| Entry { family: empty(d.name, d.help, d.kind), labels: Vec::new() });
-        entry.family.rows.push(Row { group, place: 0, value: Value::Number(value) });
+        let entry = self.by_name.entry(d.name.to_owned());
+        let new = || Entry { family: empty(d.name, d.help, d.kind), labels: Vec::new() };
+        &mut entry.or_insert_with(new).family
     }
 
     /// The number of these labels; a group says its own many times in a row.
@@ -109,11 +122,11 @@ impl Families {
             };
             let mut rows = Vec::new();
             for (combination, values) in counts.cells(family).chunks_exact(family.width).enumerate() {
-                let value = match (family.kind, values.split_last()) {
-                    (Kind::Histogram, Some((&sum, buckets))) if values.iter().any(|&v| v != 0) => {
-                        Value::Histogram(Histogram::of(bounds, buckets, sum as f64 / family.divisor))
+                let value = match family.kind {
+                    Kind::Histogram if values.iter().any(|&value| value != 0) => {
+                        Value::Histogram(histogram(family, bounds, values))
                     }
-                    (Kind::Counter | Kind::Gauge, _) if touched.shows(family, combination) => {
+                    Kind::Counter | Kind::Gauge if touched.shows(family, combination) => {
                         Value::Number(values[0] as f64 / family.divisor)
                     }
                     _ => continue,
@@ -216,6 +229,12 @@ fn is_name(name: &str) -> bool {
 
 fn empty(name: &str, help: &str, kind: Kind) -> Family {
     Family { name: name.to_owned(), help: help.to_owned(), kind, bounds: Vec::new(), rows: Vec::new() }
+}
+
+/// One of a family: its buckets, apart, and their sum.
+fn histogram(family: &Written, bounds: usize, values: &[u64]) -> Histogram {
+    let (sum, buckets) = values.split_last().unwrap_or((&0, &[]));
+    Histogram::of(bounds, buckets, *sum as f64 / family.divisor)
 }
 
 impl Family {

@@ -473,7 +473,10 @@ fn scrapes_are_counted() {
     assert!(text.contains("stormglass_scrapes_total 1\n"));
     assert!(text.contains("stormglass_segments 0\n"));
     assert!(text.contains("stormglass_segment_errors_total 2\n"));
-    assert!(!text.contains("stormglass_scrape_duration_seconds_total 0\n"));
+    assert!(text.contains("stormglass_scrape_duration_seconds_count 1\n"));
+    assert!(text.contains("stormglass_scrape_duration_seconds_bucket{le=\"0.0005\"} "));
+    assert!(text.contains("stormglass_scrape_duration_seconds_bucket{le=\"1\"} "));
+    assert!(!text.contains("stormglass_scrape_duration_seconds_sum 0\n"));
 }
 
 #[test]
