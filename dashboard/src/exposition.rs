@@ -219,4 +219,6 @@ impl Exposition {
 }
 
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@ pub mod perf;
 mod protocol;
 mod quiet;
 mod reader;
+mod reading;
 mod resident;
 pub mod schema;
 mod sigbus;

@@ -1,4 +1,4 @@
-//! The reader's side of a segment: maps it read-only, checks everything that it says, adds up the slots.
+//! The reader's side of a segment: maps it read-only, checks everything that it says, has its slots added up (reading.rs).
 //!
 //! Invariant: no byte beyond the file's end, as it is when a reading begins, is touched, whatever the file says; a file that is
 //! cut off while it is read is an error (sigbus.rs); and what is read may change at any time: it is copied once and then checked,
@@ -6,8 +6,6 @@
 //! looked at is not mapped; and of what is mapped only that stays resident which every reading reads (quiet.rs).
 
 use core::mem::offset_of;
-use core::ops::Range;
-use core::sync::atomic::Ordering;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,12 +14,12 @@ use std::time::Duration;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::Uid;
 
-use crate::counts::Counts;
 use crate::error::{Problem, ReadError};
 use crate::layout::{Header, MAGIC};
-use crate::mapping::{Mapping, View};
-use crate::parse::{self, Head, Layout, Run};
-use crate::quiet::{Mark, Quiet};
+use crate::mapping::Mapping;
+use crate::parse::{self, Head};
+use crate::quiet::Quiet;
+use crate::reading::{add_up, read_at};
 use crate::snapshot::{Liveness, Process, Snapshot};
 use crate::{clock, liveness, protocol, resident};
 
@@ -54,15 +52,6 @@ struct State {
     /// When its process was last looked up, and how much of it was in memory then.
     looked: u64,
     resident: Option<u64>,
-}
-
-/// What the slots say at one moment.
-struct Sums {
-    counts: Counts,
-    heartbeat: u64,
-    threads: u32,
-    threads_started: u64,
-    threads_dropped: u64,
 }
 
 impl Segment {
@@ -213,162 +202,12 @@ impl Segment {
     }
 }
 
-/// What is read: the mapping's words while they are watched, and the file that they are of.
-#[derive(Clone, Copy)]
-struct Reading<'a> {
-    view: View<'a>,
-    file: &'a OwnedFd,
-    layout: &'a Layout,
-    chunks: u32,
-}
-
-impl Reading<'_> {
-    fn slots(&self) -> usize {
-        self.chunks as usize * self.layout.geometry.slots_per_chunk as usize
-    }
-
-    /// Where a chunk starts: with a word for each slot, which says who owns it.
-    fn chunk(&self, chunk: u64) -> usize {
-        let g = &self.layout.geometry;
-        (g.chunks_offset + chunk * g.chunk_bytes) as usize
-    }
-
-    /// Where a slot starts.
-    fn slot(&self, slot: usize) -> usize {
-        let g = &self.layout.geometry;
-        let (chunk, slot) = (slot as u64 / g.slots_per_chunk, slot as u64 % g.slots_per_chunk);
-        self.chunk(chunk) + (g.slots_offset + slot * g.slot_bytes) as usize
-    }
-
-    /// Slots that have an owner.
-    fn threads(&self) -> u32 {
-        let slots = self.layout.geometry.slots_per_chunk as usize;
-        let words = (0..u64::from(self.chunks)).flat_map(|chunk| (0..slots).map(move |slot| (chunk, slot)));
-        // Relaxed: a gauge.
-        let owned = |(chunk, slot)| self.view.word(self.chunk(chunk) + slot * 4).load(Ordering::Relaxed) != 0;
-        words.map(|at| u32::from(owned(at))).sum()
-    }
-
-    /// A slot's own lines, by the mapping.
-    fn mark(&self, slot: usize) -> Mark {
-        let Layout { geometry, own, .. } = self.layout;
-        let at = self.slot(slot);
-        let words = self.view.cells(at + own.start, own.len() / 8).iter();
-        Mark {
-            heartbeat: self.view.cell(at + geometry.heartbeat_offset as usize),
-            // Relaxed: counters publish nothing, and readers may lag.
-            sum: words.fold(0, |sum, word| sum.wrapping_add(word.load(Ordering::Relaxed))),
-        }
-    }
-
-    /// Whether a slot's own lines are as `known`, by a read of the file: no page becomes resident for that. A read promises no
-    /// word in one piece, so of lines that it finds changed nothing is believed but that they are.
-    fn is_still(&self, slot: usize, known: Mark, buffer: &mut [u8]) -> Result<bool, Problem> {
-        let at = (self.slot(slot) + self.layout.own.start) as u64;
-        if read_at(self.file, buffer, at)? < buffer.len() {
-            return Err(Problem::Truncated { has: at, needs: at + buffer.len() as u64 });
-        }
-        let (words, _) = buffer.as_chunks::<8>();
-        let sum = words.iter().fold(0, |sum: u64, word| sum.wrapping_add(u64::from_ne_bytes(*word)));
-        Ok(sum == known.sum)
-    }
-
-    /// Adds everything that a slot counted.
-    fn add(&self, slot: usize, values: &mut [u64]) {
-        let Layout { geometry, always, by_bit, .. } = self.layout;
-        let at = self.slot(slot);
-        add(self.view, at, always, values);
-        // Now, not as it was marked: what is touched since counts, too.
-        let mut touched = self.view.cell(at + geometry.touched_offset as usize);
-        while touched != 0 {
-            add(self.view, at, &by_bit[touched.trailing_zeros() as usize], values);
-            touched &= touched - 1;
-        }
-    }
-
-    /// The parts of the file that every reading reads: the header, the owners' words and the slots that are not quiet.
-    fn needed(&self, quiet: &Quiet) -> Vec<Range<usize>> {
-        let g = &self.layout.geometry;
-        let mut needed = vec![0..size_of::<Header>()];
-        for chunk in 0..u64::from(self.chunks) {
-            let words = self.chunk(chunk);
-            needed.push(words..words + g.slots_per_chunk as usize * 4);
-            let first = chunk as usize * g.slots_per_chunk as usize;
-            let active =
-                (first..first + g.slots_per_chunk as usize).filter(|&slot| quiet.mark(slot).is_none());
-            needed.extend(active.map(|slot| self.slot(slot)..self.slot(slot) + g.slot_bytes as usize));
-        }
-        needed
-    }
-}
-
-/// Adds up all slots of all chunks, as many as there are now.
-fn add_up(
-    mapping: &Mapping,
-    view: View<'_>,
-    file: &OwnedFd,
-    layout: &Layout,
-    quiet: &mut Quiet,
-    full: bool,
-) -> Result<Sums, Problem> {
-    let chunks = protocol::published(view.word(offset_of!(Header, chunks)));
-    let needs = parse::needed(&layout.geometry, chunks)?;
-    if needs > mapping.len() {
-        return Err(Problem::Truncated { has: mapping.len(), needs });
-    }
-    let reading = Reading { view, file, layout, chunks };
-    let mut own = vec![0; layout.own.len()];
-    let marks = (0..reading.slots()).map(|slot| match quiet.mark(slot) {
-        Some(known) if reading.is_still(slot, known, &mut own)? => Ok(known),
-        _ => Ok(reading.mark(slot)),
-    });
-    let marks = marks.collect::<Result<Vec<Mark>, Problem>>()?;
-    let mut counts = Counts::zero(Arc::clone(&layout.schema));
-    if quiet.add(&mut counts.values, &marks, full, |slot, values| reading.add(slot, values)) {
-        mapping.let_go(reading.needed(quiet));
-    }
-    Ok(Sums {
-        counts,
-        heartbeat: marks.iter().map(|mark| mark.heartbeat).max().unwrap_or(0),
-        threads: reading.threads(),
-        threads_started: view.cell(offset_of!(Header, threads_started)),
-        threads_dropped: view.cell(offset_of!(Header, threads_dropped)),
-    })
-}
-
-/// Adds the cells of some runs of the slot at `at` to their values.
-#[inline]
-fn add(view: View<'_>, at: usize, runs: &[Run], values: &mut [u64]) {
-    for run in runs {
-        let cells = view.cells(at + run.offset as usize, run.cells as usize);
-        let values = &mut values[run.value as usize..][..run.cells as usize];
-        for (value, cell) in values.iter_mut().zip(cells) {
-            // Relaxed: counters publish nothing, and readers may lag.
-            *value = value.wrapping_add(cell.load(Ordering::Relaxed));
-        }
-    }
-}
-
 /// The file's first bytes: `len` of them, or as many as there are.
 fn read_head(file: &OwnedFd, len: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = vec![0; len];
     let read = read_at(file, &mut bytes, 0)?;
     bytes.truncate(read);
     Ok(bytes)
-}
-
-/// Fills `bytes` from `offset` on; returns how many of them the file has.
-fn read_at(file: &OwnedFd, bytes: &mut [u8], offset: u64) -> Result<usize, Problem> {
-    let mut read = 0;
-    while read < bytes.len() {
-        match rustix::io::pread(file, &mut bytes[read..], offset + read as u64) {
-            Ok(0) => break,
-            Ok(more) => read += more,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(Problem::System("read it", errno)),
-        }
-    }
-    Ok(read)
 }
 
 /// Size of a file that may be a segment: a regular file of the user who may have put it there.
