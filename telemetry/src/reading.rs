@@ -103,16 +103,16 @@ impl Reading<'_> {
     /// The parts of the file that every reading reads: the header, the owners' words and the slots that are not quiet.
     fn needed(&self, quiet: &Quiet) -> Vec<Range<usize>> {
         let g = &self.layout.geometry;
-        let mut needed = vec![0..size_of::<Header>()];
-        for chunk in 0..u64::from(self.chunks) {
-            let words = self.chunk(chunk);
-            needed.push(words..words + g.slots_per_chunk as usize * 4);
-            let first = chunk as usize * g.slots_per_chunk as usize;
-            let active =
-                (first..first + g.slots_per_chunk as usize).filter(|&slot| quiet.mark(slot).is_none());
-            needed.extend(active.map(|slot| self.slot(slot)..self.slot(slot) + g.slot_bytes as usize));
-        }
-        needed
+        let slots = g.slots_per_chunk as usize;
+        let of_chunk = |chunk: u64| {
+            let words = self.chunk(chunk)..self.chunk(chunk) + slots * 4;
+            let first = chunk as usize * slots;
+            let active = (first..first + slots).filter(|&slot| quiet.mark(slot).is_none());
+            let active = active.map(|slot| self.slot(slot)..self.slot(slot) + g.slot_bytes as usize);
+            core::iter::once(words).chain(active)
+        };
+        let header = core::iter::once(0..size_of::<Header>());
+        header.chain((0..u64::from(self.chunks)).flat_map(of_chunk)).collect()
     }
 }
 
