@@ -1,13 +1,14 @@
 //! What a process said in about the last second, to take differences from.
 //!
-//! Invariant: only the newest snapshot is kept whole; of each earlier one, what has changed up to the next. Few counts change in a
-//! fraction of a second, so a second of a process takes little more than a moment of it. Exactly one of them is older than the
+//! Invariant: only the newest snapshot is kept whole, without its zeros; of each earlier one, what has changed up to the next. Few
+//! counts change in a fraction of a second, so a second of a process takes little more than a moment of it. Exactly one of them is older than the
 //! interval, once there is one.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use stormglass_telemetry::Snapshot;
+use stormglass_telemetry::{Counts, Snapshot, Sparse, Values};
 
 use crate::frame::INTERVAL;
 
@@ -21,12 +22,33 @@ struct Step {
     grown: Vec<(u32, u64)>,
 }
 
+/// A snapshot whose values are kept apart.
+struct Kept {
+    /// Without values.
+    about: Snapshot,
+    values: Sparse,
+}
+
+impl Kept {
+    fn of(snapshot: Snapshot) -> Kept {
+        let values = Sparse::of(&snapshot.counts.values);
+        let counts = Counts { values: Values::zero(0), ..snapshot.counts };
+        Kept { about: Snapshot { counts, ..snapshot }, values }
+    }
+
+    fn whole(&self) -> Snapshot {
+        let mut counts = Counts::zero(Arc::clone(&self.about.counts.schema));
+        self.values.add_to(&mut counts.values);
+        Snapshot { counts, ..self.about.clone() }
+    }
+}
+
 /// The baselines of one process.
 #[derive(Default)]
 pub(crate) struct Baselines {
     /// Oldest first.
     steps: VecDeque<Step>,
-    newest: Option<Snapshot>,
+    newest: Option<Kept>,
 }
 
 impl Baselines {
@@ -36,8 +58,8 @@ impl Baselines {
     }
 
     /// The newest, if there is one.
-    pub(crate) fn newest(&self) -> Option<&Snapshot> {
-        self.newest.as_ref()
+    pub(crate) fn newest(&self) -> Option<Snapshot> {
+        self.newest.as_ref().map(Kept::whole)
     }
 
     /// Of those before the newest, the one to take a difference to `now` from: the youngest that is older than the interval or, if
@@ -46,7 +68,7 @@ impl Baselines {
         let old = |step: &&Step| Duration::from_nanos(now.saturating_sub(step.taken)) >= INTERVAL;
         let oldest = self.steps.front()?.taken;
         let taken = self.steps.iter().rev().find(old).map_or(oldest, |step| step.taken);
-        let mut snapshot = self.newest.clone()?;
+        let mut snapshot = self.newest()?;
         for step in self.steps.iter().rev().take_while(|step| step.taken >= taken) {
             for &(at, by) in &step.grown {
                 let value = &mut snapshot.counts.values[at as usize];
@@ -62,7 +84,7 @@ impl Baselines {
         let distance = |from: u64, to: &Snapshot| Duration::from_nanos(to.taken.saturating_sub(from));
         while let Some(second) = self.steps.get(1).map(|step| step.taken).or_else(|| {
             // The newest is the second where there is one step.
-            (self.steps.len() == 1).then_some(self.newest.as_ref()?.taken)
+            (self.steps.len() == 1).then_some(self.newest.as_ref()?.about.taken)
         }) {
             if distance(second, &snapshot) < INTERVAL {
                 break;
@@ -70,12 +92,13 @@ impl Baselines {
             self.steps.pop_front();
         }
         let Some(newest) = &self.newest else {
-            self.newest = Some(snapshot);
+            self.newest = Some(Kept::of(snapshot));
             return;
         };
-        if distance(newest.taken, &snapshot) < SPACING {
+        if distance(newest.about.taken, &snapshot) < SPACING {
             return;
         }
+        let newest = newest.whole();
         // A process keeps its schema for life; should it not, there is nothing to take a difference from.
         if newest.counts.values.len() == snapshot.counts.values.len() {
             let grown = newest.counts.values.iter().zip(&snapshot.counts.values).enumerate();
@@ -87,7 +110,7 @@ impl Baselines {
         } else {
             self.steps.clear();
         }
-        self.newest = Some(snapshot);
+        self.newest = Some(Kept::of(snapshot));
     }
 
     #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `/metrics`: reads the segments when it is asked, and answers in the words that the client takes.
 //!
 //! ```text
-//! snapshots -> groups (series.rs) -> parts: verdicts.rs, watching.rs, processes.rs, hardware.rs, sidecar.rs -> families, within the budget -> text, OpenMetrics, protobuf
+//! snapshots -> groups (series.rs) -> parts: verdicts.rs, watching.rs, processes.rs, hardware.rs, sidecar.rs -> families, within the budget
+//! -> an answer of plain rows (answer.rs) -> text, OpenMetrics, protobuf
 //! ```
 //!
 //! What else is to be exposed is one more part, in a file of its own.
@@ -9,32 +10,37 @@
 //! Invariants: a series is about the processes of one group together, and is said once; a metric that no writer of a group has
 //! is absent, never 0; the series of a shard appear with its first count and stay, so that a counter only ever rises.
 
+mod answer;
 mod budget;
 mod families;
 mod format;
 mod gzip;
 mod hardware;
+mod labels;
+mod lines;
 mod openmetrics;
 mod processes;
+mod protobuf;
 mod series;
 mod sidecar;
+mod text;
+mod touched;
 mod verdicts;
 mod watching;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use prometheus::proto::MetricFamily;
-use prometheus::{Encoder, ProtobufEncoder, TextEncoder};
-use stormglass_telemetry::Snapshot;
+use stormglass_telemetry::{SCRAPE_BOUNDS, Snapshot};
 
 use crate::perf::SharedPerf;
 use crate::retired::Group;
 use crate::source::SharedSource;
 use crate::verdicts::Verdicts;
 use crate::watching::Watching;
+use answer::Answer;
 use budget::{Budget, Order};
 use families::Families;
 use series::Series;
@@ -46,6 +52,9 @@ pub use series::Grouping;
 const PROCESS_LABELS: [&str; 3] = ["command", "strategy", "workload"];
 /// Label of the series of processes with an injected delay, and of no others.
 const INJECTED_LABEL: &str = "injected";
+
+/// Bytes by which a text may be longer than the one before it, and stay where it is.
+const SPARE: usize = 16 << 10;
 
 /// How much is said, and of whom.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +69,9 @@ pub(crate) struct Options {
 #[derive(Debug, Default)]
 pub(crate) struct OwnCounts {
     scrapes: AtomicU64,
+    /// How many took how long, by the bounds of the histogram.
+    took: [AtomicU64; SCRAPE_BOUNDS.len() + 1],
+    /// How long all took together.
     nanoseconds: AtomicU64,
     bytes: AtomicU64,
     dropped: AtomicU64,
@@ -95,6 +107,8 @@ struct Inner {
     own: Arc<OwnCounts>,
     order: Mutex<Order>,
     warned: AtomicBool,
+    /// Bytes of the last text.
+    length: AtomicUsize,
 }
 
 /// A family that could not be written; a defect, because all of them are made here.
@@ -123,7 +137,8 @@ impl Exposition {
         options: Options,
     ) -> Exposition {
         let (own, order, warned) = (Arc::default(), Mutex::default(), AtomicBool::new(false));
-        Exposition(Arc::new(Inner { source, verdicts, watching, options, own, order, warned }))
+        let length = AtomicUsize::new(0);
+        Exposition(Arc::new(Inner { source, verdicts, watching, options, own, order, warned, length }))
     }
 
     /// What it counts of itself.
@@ -134,18 +149,20 @@ impl Exposition {
     /// The answer to one scrape.
     pub(crate) fn render(&self, format: Format, gzip: bool) -> Result<Vec<u8>, Unwritable> {
         let start = Instant::now();
-        let text = encode(&self.families(), format).map_err(Unwritable)?;
+        let text = self.encode(&self.answer(), format).map_err(Unwritable)?;
         let body = if gzip { gzip::compress(&text) } else { text };
         let own = self.own();
+        let took = start.elapsed().as_nanos() as u64;
         // Relaxed: statistics; nothing is concluded from their order.
-        own.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        own.took[SCRAPE_BOUNDS.partition_point(|&bound| bound < took)].fetch_add(1, Ordering::Relaxed);
+        own.nanoseconds.fetch_add(took, Ordering::Relaxed);
         own.scrapes.fetch_add(1, Ordering::Relaxed);
         own.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
         tracing::debug!(?format, gzip, bytes = body.len(), took = ?start.elapsed(), "answered a scrape");
         Ok(body)
     }
 
-    fn families(&self) -> Vec<MetricFamily> {
+    fn answer(&self) -> Answer {
         let Inner { source, verdicts, watching, options, own, order, .. } = &*self.0;
         let (snapshots, groups, errors) = {
             let mut source = source.lock();
@@ -173,6 +190,20 @@ impl Exposition {
         families.finish()
     }
 
+    fn encode(&self, answer: &Answer, format: Format) -> Result<Vec<u8>, String> {
+        if format == Format::Protobuf {
+            return protobuf::encode(answer);
+        }
+        // As long as the last one: text that outgrows its place is moved. Relaxed: a guess.
+        let mut out = String::with_capacity(self.0.length.load(Ordering::Relaxed) + SPARE);
+        match format {
+            Format::OpenMetrics => openmetrics::encode(answer, &mut out),
+            Format::Text | Format::Protobuf => text::encode(answer, &mut out),
+        }
+        self.0.length.store(out.len(), Ordering::Relaxed);
+        Ok(out.into_bytes())
+    }
+
     /// Says once that there is more than may be shown.
     fn warn_of(&self, dropped: u64) {
         // Relaxed: said twice by two scrapes at one time it would still be said.
@@ -187,17 +218,7 @@ impl Exposition {
     }
 }
 
-fn encode(families: &[MetricFamily], format: Format) -> Result<Vec<u8>, String> {
-    let mut out = Vec::with_capacity(1 << 16);
-    match format {
-        Format::Text => TextEncoder::new().encode(families, &mut out).map_err(|e| e.to_string())?,
-        Format::Protobuf => ProtobufEncoder::new().encode(families, &mut out).map_err(|e| e.to_string())?,
-        Format::OpenMetrics => {
-            return openmetrics::encode(families).map(String::into_bytes).map_err(|e| e.to_string());
-        }
-    }
-    Ok(out)
-}
-
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;

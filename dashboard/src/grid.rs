@@ -114,7 +114,7 @@ mod tests {
     /// Fills every cell with a number of its own, and holds the grid against the measures.
     fn check(mut snapshot: Snapshot, classes: usize, shards: usize) {
         let mut state = 1_u64;
-        for value in &mut snapshot.counts.values {
+        for value in snapshot.counts.values.iter_mut() {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             *value = state >> 44;
         }

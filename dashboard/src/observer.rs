@@ -126,7 +126,8 @@ impl Track {
             return Arc::clone(body);
         }
         let before = self.earlier.before(snapshot.taken);
-        let spans = Spans::new(snapshot, before.iter().chain(self.earlier.newest()));
+        let newest = self.earlier.newest();
+        let spans = Spans::new(snapshot, before.iter().chain(&newest));
         let body = Arc::new(Body::new(snapshot, &spans));
         let dead = snapshot.liveness == Liveness::Dead;
         // One that was never seen alive leaves one point, its life; a life is no point on the line of another.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::schema::{Descriptor, Inside, Kind, Label, Metric, Op, Shape};
+use crate::values::Values;
 
 /// Metrics that a schema has at most.
 pub(crate) const MAX_FAMILIES: usize = 1024;
@@ -217,14 +218,14 @@ pub struct Counts {
     /// What the values mean.
     pub schema: Arc<Schema>,
     /// The values, in the schema's order.
-    pub values: Vec<u64>,
+    pub values: Values,
 }
 
 impl Counts {
     /// All zero.
     #[must_use]
     pub fn zero(schema: Arc<Schema>) -> Counts {
-        let values = vec![0; schema.len];
+        let values = Values::zero(schema.len);
         Counts { schema, values }
     }
 
@@ -233,8 +234,7 @@ impl Counts {
         let family = self.schema.family(metric).filter(|f| f.kind == Kind::Counter)?;
         if select == Select::ALL {
             // A counter's cells follow each other.
-            let cells = &self.values[family.start..family.start + self.schema.span(family)];
-            return Some(cells.iter().fold(0, |sum, value| sum.wrapping_add(*value)));
+            return Some(self.cells(family).iter().fold(0, |sum, value| sum.wrapping_add(*value)));
         }
         let mut sum = 0_u64;
         self.visit(family, select, |values| sum = sum.wrapping_add(values[0]));
@@ -271,9 +271,8 @@ impl Counts {
     /// cannot, by the segment's rules) counts as no change rather than as a huge one.
     #[must_use]
     pub fn since(&self, earlier: &Counts) -> Counts {
-        let values =
-            self.values.iter().zip(&earlier.values).map(|(now, then)| now.saturating_sub(*then)).collect();
-        Counts { schema: Arc::clone(&self.schema), values }
+        let values = self.values.iter().zip(&earlier.values).map(|(now, then)| now.saturating_sub(*then));
+        Counts { schema: Arc::clone(&self.schema), values: values.collect::<Vec<u64>>().into() }
     }
 
     /// Adds what another process of the same kind has counted. One whose writer counts other things (another version)
@@ -327,8 +326,13 @@ impl Counts {
         }
         if families.len() > self.schema.families.len() {
             self.schema = Arc::new(Schema::new(labels, families));
-            self.values.resize(self.schema.len, 0);
+            self.values.resize(self.schema.len);
         }
+    }
+
+    /// The values of a family, label combination by label combination: the last label's values follow each other.
+    pub fn cells(&self, family: &Family) -> &[u64] {
+        &self.values[family.start..family.start + self.schema.span(family)]
     }
 
     /// Calls `f` with the label indices and the values of each label combination of a family.
@@ -354,8 +358,7 @@ impl Counts {
         let wanted: Vec<Option<usize>> =
             family.labels.iter().map(|&l| select.of(&self.schema.labels[l].name)).collect();
         if wanted.iter().all(Option::is_none) {
-            let values = &self.values[family.start..family.start + self.schema.span(family)];
-            return values.chunks_exact(family.width).for_each(f);
+            return self.cells(family).chunks_exact(family.width).for_each(f);
         }
         self.each(family, |at, values| {
             if wanted.iter().zip(at).all(|(want, index)| want.is_none_or(|w| w == *index)) {

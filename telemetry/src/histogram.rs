@@ -27,6 +27,17 @@ pub const DURATION_BOUNDS: [u64; 11] = {
     bounds
 };
 
+/// Upper bounds of the time of a scrape, in nanoseconds: 0.5 ms to 1 s. The sidecar counts it, in no slot.
+pub const SCRAPE_BOUNDS: [u64; 11] = {
+    let mut bounds = [5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
+    let mut i = 0;
+    while i < bounds.len() {
+        bounds[i] *= 100_000;
+        i += 1;
+    }
+    bounds
+};
+
 /// `BUCKETS` counts (one more than there are bounds) and the sum of all values.
 #[repr(C)]
 #[derive(Debug)]

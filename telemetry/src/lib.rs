@@ -26,12 +26,15 @@ pub mod perf;
 mod protocol;
 mod quiet;
 mod reader;
+mod reading;
 mod resident;
 pub mod schema;
 mod sigbus;
 mod slot;
 mod snapshot;
+mod sparse;
 mod union;
+mod values;
 mod writer;
 
 pub use cell::{COUNTING, Cell};
@@ -40,7 +43,7 @@ pub use directory::{Directory, Reaper, Stamp};
 pub use error::{ClaimError, Problem, ReadError, WriteError};
 pub use figures::{Dimension, Figure};
 pub use histogram::{
-    DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram,
+    DURATION_BOUNDS, DurationHistogram, Histogram, MAX_BOUNDS, RETRY_BOUNDS, RetryHistogram, SCRAPE_BOUNDS,
 };
 pub use layout::INJECTED_BYTES;
 pub use measures::Measures;
@@ -52,6 +55,8 @@ pub use schema::{
 };
 pub use slot::SlotCounters;
 pub use snapshot::{Delta, Held, Liveness, Process, Snapshot};
+pub use sparse::Sparse;
+pub use values::Values;
 pub use writer::{Identity, Slot, Writer};
 
 /// Whether this process may look at everybody's files.

@@ -3,11 +3,12 @@
 //! Invariant: no byte outside the mapping is touched, and what has been cut off from the file since it was mapped reads as
 //! zeros and is noticed (sigbus.rs).
 
+use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::os::fd::OwnedFd;
 
-use rustix::mm::{MapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, ProtFlags};
 
 use crate::error::Problem;
 use crate::sigbus;
@@ -48,6 +49,37 @@ impl Mapping {
     pub(crate) fn watched<T>(&self, read: impl FnOnce(View<'_>) -> T) -> Option<T> {
         sigbus::watched(self.start, self.len, || read(View(self)))
     }
+}
+
+impl Mapping {
+    /// Lets go of the whole pages between the parts of `keep`, which rise: they stay in the file and come back when they are
+    /// read, but are not resident in this process meanwhile.
+    pub(crate) fn let_go(&self, keep: impl IntoIterator<Item = Range<usize>>) {
+        let page = rustix::param::page_size();
+        for gap in gaps(keep, self.len, page) {
+            // SAFETY: inside the mapping, by `gaps`; of a shared mapping that is only read it drops no data, and a load that
+            // runs beside it finds its page again. It cannot fail in a way that matters: what it does not let go of stays.
+            let _ = unsafe {
+                let start = self.start.add(gap.start).as_ptr().cast();
+                rustix::mm::madvise(start, gap.len(), Advice::LinuxDontNeed)
+            };
+        }
+    }
+}
+
+/// The whole pages of `0..len` that no part of `keep` touches; the parts rise.
+fn gaps(
+    keep: impl IntoIterator<Item = Range<usize>>,
+    len: usize,
+    page: usize,
+) -> impl Iterator<Item = Range<usize>> {
+    let mut from = 0;
+    let end = core::iter::once(len..len);
+    keep.into_iter().chain(end).filter_map(move |part| {
+        let gap = from..part.start.min(len) / page * page;
+        from = part.end.next_multiple_of(page).max(from);
+        (gap.start < gap.end).then_some(gap)
+    })
 }
 
 impl<'a> View<'a> {
@@ -101,6 +133,27 @@ mod tests {
         let descriptor: OwnedFd = file.try_clone().expect("duplicated").into();
         let mapping = Mapping::of(&descriptor, BYTES).expect("mapped");
         (file, mapping)
+    }
+
+    #[test]
+    fn gaps_are_whole_pages_that_nothing_is_kept_of() {
+        let of = |keep: &[Range<usize>]| gaps(keep.to_vec(), 100, 10).collect::<Vec<_>>();
+        assert_eq!(of(&[10..10, 50..55]), [0..10, 10..50, 60..100]);
+        assert_eq!(of(&[0..1, 25..31, 31..32, 90..100]), [10..20, 40..90]);
+        assert_eq!(of(&[0..1, 2..95]), []);
+        assert_eq!(of(&[50..60, 55..57, 200..300]), [0..50, 60..100]);
+    }
+
+    #[test]
+    fn what_was_let_go_is_read_again() {
+        let (file, mapping) = mapped();
+        let sum = |view: View<'_>| (0..BYTES as usize / 8).fold(0, |all: u64, i| all ^ view.cell(i * 8));
+        let before = mapping.watched(sum);
+        mapping.let_go([0..8, 8192..8200]);
+        assert_eq!(mapping.watched(sum), before);
+        mapping.let_go([]);
+        file.set_len(0).expect("cut");
+        assert_eq!(mapping.watched(sum), None, "and a cut is noticed as before");
     }
 
     #[test]

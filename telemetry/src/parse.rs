@@ -6,6 +6,7 @@
 //! twice.
 
 use core::mem::{offset_of, size_of};
+use core::ops::Range;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -56,7 +57,9 @@ pub(crate) struct Head {
 pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
     pub(crate) schema: Arc<Schema>,
-    /// Cells of no shard: always read.
+    /// Bytes of a slot that say whether its thread has counted: its own words and the cells of no shard.
+    pub(crate) own: Range<usize>,
+    /// Cells of no shard.
     pub(crate) always: Vec<Run>,
     /// Cells by bit of the touched word: read where the bit is set.
     pub(crate) by_bit: Vec<Vec<Run>>,
@@ -298,7 +301,16 @@ pub(crate) fn layout(bytes: &[u8]) -> Result<Layout, Problem> {
     unique("two metrics have one name", families.iter().map(|family| &family.name))?;
     let schema = Schema::new(labels, families);
     let (always, by_bit) = cells(&schema, &places, geometry.slot_bytes)?;
-    Ok(Layout { geometry, schema: Arc::new(schema), always, by_bit })
+    let own = own_lines(&geometry, &always);
+    Ok(Layout { geometry, schema: Arc::new(schema), own, always, by_bit })
+}
+
+/// From the first to the last of a slot's own words and cells of no shard.
+fn own_lines(geometry: &Geometry, always: &[Run]) -> Range<usize> {
+    let words = [geometry.heartbeat_offset, geometry.touched_offset].map(|at| at as usize..at as usize + 8);
+    let cells = always.iter().map(|run| run.offset as usize..(run.offset + run.cells * 8) as usize);
+    let all = words.into_iter().chain(cells);
+    all.reduce(|all, part| all.start.min(part.start)..all.end.max(part.end)).unwrap_or(0..0)
 }
 
 /// The place of every cell, sorted by whether and by which bit of the touched word it may be skipped.

@@ -1,23 +1,32 @@
-//! What the slots of a segment counted in their shards, added up with as little reading as may be.
+//! What the slots of a segment counted, added up with as little reading as may be.
 //!
 //! Most threads of a process wait most of the time, and a slot is large. What a thread counts in a shard it counts while its
-//! own lines change: its heartbeat, its touched word, the counters of its classes. So a slot whose own lines have stood still
-//! since the last reading is taken to have counted nothing: the sum over such slots is kept, and their shards are not read.
+//! own lines change: its heartbeat, its touched word, the counters of its classes. So a slot whose own lines stand still is
+//! taken to have counted nothing: the sum over such slots is kept, and of them only the own lines are looked at.
 //!
-//! A reading in the middle of a slow path may find the own lines changed and a shard's not yet; such a count shows late.
-//! Invariants: sums never fall; none is late by more than [`FULL_EVERY`] readings; a reading that is asked to be full,
-//! as the last one of a dead process is, has every count.
+//! ```text
+//! active: read at each reading      quiet: looked at, in the kept sum
+//!        <-- own lines have changed: all quiet slots are read again, for the sum without this one
+//!        --> they stood still from one full reading to the next
+//! ```
+//!
+//! At first sight all are taken to be quiet: those that are not show it at the next reading. A reading in the middle of a slow
+//! path may find the own lines changed and a shard's not yet; such a count shows late. Invariants: sums never fall; none is
+//! late by more than [`FULL_EVERY`] readings; a reading that is asked to be full, as the last one of a dead process is, has
+//! every count.
 
-use core::mem::take;
+use crate::sparse::Sparse;
 
-/// Every so many readings all is read.
-const FULL_EVERY: u32 = 16;
+/// Every so many readings, or a little sooner, all is read.
+const FULL_EVERY: u32 = 64;
+/// Readings at which slots may wake, from one full reading to the next, in a segment that is called calm.
+const CALM: u32 = 1;
 
 /// A slot's own lines, in short. Counters only rise, so that their sum stands still only if all do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) heartbeat: u64,
-    pub(crate) touched: u64,
+    /// Of all words of the own lines.
     pub(crate) sum: u64,
 }
 
@@ -26,12 +35,17 @@ pub(crate) struct Mark {
 pub(crate) struct Quiet {
     slots: Vec<Known>,
     /// Values of all slots that are quiet.
-    sum: Vec<u64>,
+    sum: Sparse,
+    /// Readings from one full reading to the next.
+    period: u32,
     /// Readings until the next full one.
     left: u32,
+    /// Readings since the last one at which slots woke.
+    wakes: u32,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// A slot, and its mark at the last full reading or at first sight.
+#[derive(Clone, Copy, Debug)]
 struct Known {
     mark: Mark,
     quiet: bool,
@@ -40,43 +54,59 @@ struct Known {
 impl Quiet {
     /// Nothing is known yet. Segments with different `phase` have their full readings at different times.
     pub(crate) fn new(phase: u32) -> Quiet {
-        Quiet { slots: Vec::new(), sum: Vec::new(), left: 1 + phase % FULL_EVERY }
+        let period = FULL_EVERY - phase % (FULL_EVERY / 2);
+        Quiet { slots: Vec::new(), sum: Sparse::default(), period, left: 1, wakes: 0 }
     }
 
-    /// Adds all slots' shards to `values`. `marks` are those of now; `read` adds the shards of one slot.
+    /// The mark that a slot has had for as long as it has been quiet; none if it is not.
+    pub(crate) fn mark(&self, slot: usize) -> Option<Mark> {
+        self.slots.get(slot).filter(|known| known.quiet).map(|known| known.mark)
+    }
+
+    /// Adds what all slots counted to `values`, which are zeros. `marks` are those of now; `read` adds the counts of one slot.
+    /// Returns whether quiet slots were read that are not likely to be read again soon.
     pub(crate) fn add(
         &mut self,
         values: &mut [u64],
         marks: &[Mark],
         full: bool,
         mut read: impl FnMut(usize, &mut [u64]),
-    ) {
+    ) -> bool {
+        let first = self.slots.is_empty();
+        let known = self.slots.len().min(marks.len());
+        self.slots.truncate(known);
+        self.slots.extend(marks[known..].iter().map(|&mark| Known { mark, quiet: first }));
         self.left = self.left.saturating_sub(1);
-        self.slots.resize(marks.len(), Known::default());
-        let woken = self.slots.iter().zip(marks).any(|(known, mark)| known.quiet && known.mark != *mark);
-        let again = full || woken || self.left == 0;
+        let due = full || self.left == 0;
+        let mut woken = false;
+        for (known, &mark) in self.slots.iter_mut().zip(marks) {
+            let still = known.mark == mark;
+            woken |= known.quiet && !still;
+            if due {
+                *known = Known { mark, quiet: still };
+            } else if !still {
+                known.quiet = false;
+            }
+        }
+        self.wakes += u32::from(woken);
+        let again = due || woken;
         if again {
             // Read for all at once, because what a single slot gave to the sum is not kept.
-            self.left = FULL_EVERY;
-            self.sum.clear();
-            self.sum.resize(values.len(), 0);
-        }
-        let mut sum = take(&mut self.sum);
-        for (slot, (known, &mark)) in self.slots.iter_mut().zip(marks).enumerate() {
-            if again {
-                known.quiet = known.mark == mark;
+            for slot in (0..marks.len()).filter(|&slot| self.slots[slot].quiet) {
+                read(slot, values);
             }
-            known.mark = mark;
-            match (known.quiet, again) {
-                (true, true) => read(slot, &mut sum),
-                (true, false) => {}
-                (false, _) => read(slot, values),
-            }
+            self.sum = Sparse::of(values);
+        } else {
+            self.sum.add_to(values);
         }
-        for (value, quiet) in values.iter_mut().zip(&sum) {
-            *value = value.wrapping_add(*quiet);
+        for slot in (0..marks.len()).filter(|&slot| !self.slots[slot].quiet) {
+            read(slot, values);
         }
-        self.sum = sum;
+        let calm = self.wakes <= CALM;
+        if due {
+            (self.left, self.wakes) = (self.period, 0);
+        }
+        again && calm
     }
 }
 
@@ -90,11 +120,12 @@ mod tests {
         marks: Vec<Mark>,
         counts: Vec<u64>,
         read: usize,
+        calm: bool,
     }
 
     impl Slots {
         fn of(slots: usize) -> Slots {
-            Slots { marks: vec![Mark::default(); slots], counts: vec![0; slots], read: 0 }
+            Slots { marks: vec![Mark::default(); slots], counts: vec![0; slots], ..Slots::default() }
         }
 
         fn count(&mut self, slot: usize) {
@@ -105,7 +136,7 @@ mod tests {
         fn sum(&mut self, quiet: &mut Quiet, full: bool) -> u64 {
             let mut values = [0];
             self.read = 0;
-            quiet.add(&mut values, &self.marks, full, |slot, values| {
+            self.calm = quiet.add(&mut values, &self.marks, full, |slot, values| {
                 self.read += 1;
                 values[0] += self.counts[slot];
             });
@@ -117,13 +148,38 @@ mod tests {
     fn slots_that_stand_still_are_not_read_and_stay_in_the_sum() {
         let (mut slots, mut quiet) = (Slots::of(10), Quiet::new(3));
         (0..10).for_each(|slot| slots.count(slot));
-        let mut least = usize::MAX;
-        for round in 1..100 {
+        let mut read = 0;
+        for round in 1..=ROUNDS {
             slots.count(7);
             assert_eq!(slots.sum(&mut quiet, false), 10 + round, "exact, whatever was read");
-            least = least.min(slots.read);
+            read += slots.read as u64;
         }
-        assert_eq!(least, 1, "only the one that counts");
+        // Of the others, each at first sight, when the one woke, and at each full reading.
+        let full = ROUNDS / u64::from(FULL_EVERY / 2);
+        assert!(read <= ROUNDS + 9 * (2 + full), "{read} readings of a slot");
+    }
+
+    const ROUNDS: u64 = 500;
+
+    #[test]
+    fn a_segment_is_calm_until_slots_wake_again_and_again() {
+        let (mut slots, mut quiet) = (Slots::of(10), Quiet::new(0));
+        slots.sum(&mut quiet, false);
+        assert!(slots.calm, "at first sight");
+        slots.sum(&mut quiet, false);
+        assert!(!slots.calm && slots.read == 0, "what was not read needs not be let go");
+        for (slot, calm) in [(1, true), (2, false), (3, false)] {
+            slots.count(slot);
+            slots.sum(&mut quiet, false);
+            assert_eq!((slots.calm, slots.read), (calm, 10));
+        }
+        let ends: Vec<bool> = (0..2 * FULL_EVERY)
+            .filter_map(|_| {
+                slots.sum(&mut quiet, false);
+                (slots.read == 10).then_some(slots.calm)
+            })
+            .collect();
+        assert_eq!(ends, [false, true], "it takes a period without");
     }
 
     #[test]
@@ -165,5 +221,7 @@ mod tests {
         slots.counts.push(0);
         slots.count(2);
         assert_eq!(slots.sum(&mut quiet, false), 1);
+        slots.count(2);
+        assert_eq!(slots.sum(&mut quiet, false), 2, "new ones are read");
     }
 }

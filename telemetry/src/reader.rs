@@ -1,12 +1,11 @@
-//! The reader's side of a segment: maps it read-only, checks everything that it says, adds up the slots.
+//! The reader's side of a segment: maps it read-only, checks everything that it says, has its slots added up (reading.rs).
 //!
 //! Invariant: no byte beyond the file's end, as it is when a reading begins, is touched, whatever the file says; a file that is
 //! cut off while it is read is an error (sigbus.rs); and what is read may change at any time: it is copied once and then checked,
 //! or it is a counter. What never changes once a segment is ready is read as any file is, so that a segment that is only
-//! looked at is not mapped.
+//! looked at is not mapped; and of what is mapped only that stays resident which every reading reads (quiet.rs).
 
 use core::mem::offset_of;
-use core::sync::atomic::Ordering;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,19 +14,20 @@ use std::time::Duration;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::Uid;
 
-use crate::counts::Counts;
 use crate::error::{Problem, ReadError};
 use crate::layout::{Header, MAGIC};
-use crate::mapping::{Mapping, View};
-use crate::parse::{self, Head, Layout, Run};
-use crate::quiet::{Mark, Quiet};
+use crate::mapping::Mapping;
+use crate::parse::{self, Head};
+use crate::quiet::Quiet;
+use crate::reading::{add_up, read_at};
 use crate::snapshot::{Liveness, Process, Snapshot};
 use crate::{clock, liveness, protocol, resident};
 
 /// Segments larger than this are refused: 4096 slots and room to spare.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Time between two looks at the process of a segment whose lock is held: only a forked child can hold it for another.
+/// Time between two looks at the process of a segment: whose lock is held (only a forked child can hold it for another), and how
+/// much of which is in memory.
 const LOOK: u64 = 1_000_000_000;
 
 /// A segment that can be read, now and after its process has died.
@@ -49,17 +49,9 @@ struct State {
     /// Made by the first reading.
     mapping: Option<Mapping>,
     quiet: Quiet,
-    /// When its process was last looked up.
+    /// When its process was last looked up, and how much of it was in memory then.
     looked: u64,
-}
-
-/// What the slots say at one moment.
-struct Sums {
-    counts: Counts,
-    heartbeat: u64,
-    threads: u32,
-    threads_started: u64,
-    threads_dropped: u64,
+    resident: Option<u64>,
 }
 
 impl Segment {
@@ -114,7 +106,7 @@ impl Segment {
         let process = Arc::new(head.process.clone());
         let same_namespace = head.pid_namespace != 0 && head.pid_namespace == liveness::pid_namespace();
         let quiet = Quiet::new(process.pid.wrapping_add(process.sequence));
-        let state = Mutex::new(State { mapping: None, quiet, looked: 0 });
+        let state = Mutex::new(State { mapping: None, quiet, looked: 0, resident: None });
         Ok(Segment { path: path.to_owned(), file, owner, head, process, same_namespace, state })
     }
 
@@ -162,9 +154,10 @@ impl Segment {
             state.looked = now;
         }
         let liveness = liveness::probe(&self.file, self.visible_process().filter(|_| look));
-        let resident_bytes = (liveness == Liveness::Live && self.same_namespace)
-            .then(|| resident::bytes(self.process.pid))
-            .flatten();
+        if look && self.same_namespace {
+            state.resident = resident::bytes(self.process.pid);
+        }
+        let resident_bytes = state.resident.filter(|_| liveness == Liveness::Live);
 
         let len = check_file(&self.file, self.owner)?;
         let State { mapping, quiet, .. } = &mut *state;
@@ -178,7 +171,7 @@ impl Segment {
                 return Err(Problem::Truncated { has: len, needs: mapped.len() });
             }
             let full = liveness == Liveness::Dead;
-            match mapped.watched(|view| add_up(view, layout, quiet, full, mapped.len())) {
+            match mapped.watched(|view| add_up(mapped, view, &self.file, layout, quiet, full)) {
                 Some(Ok(sums)) => break sums,
                 Some(Err(Problem::Truncated { needs, .. })) if needs <= len && mapped.len() < len => {
                     // It has grown since it was mapped.
@@ -209,82 +202,10 @@ impl Segment {
     }
 }
 
-/// Adds up all slots of all chunks, as many as there are now. `len` are the bytes of the view.
-fn add_up(view: View<'_>, layout: &Layout, quiet: &mut Quiet, full: bool, len: u64) -> Result<Sums, Problem> {
-    let g = layout.geometry;
-    let chunks = protocol::published(view.word(offset_of!(Header, chunks)));
-    let needs = parse::needed(&g, chunks)?;
-    if needs > len {
-        return Err(Problem::Truncated { has: len, needs });
-    }
-    let mut counts = Counts::zero(Arc::clone(&layout.schema));
-    let (mut heartbeat, mut threads) = (0, 0);
-    let mut marks = Vec::with_capacity(chunks as usize * g.slots_per_chunk as usize);
-    for chunk in 0..u64::from(chunks) {
-        let chunk_at = (g.chunks_offset + chunk * g.chunk_bytes) as usize;
-        for slot in 0..g.slots_per_chunk {
-            // Relaxed: a gauge.
-            let owner = view.word(chunk_at + slot as usize * 4).load(Ordering::Relaxed);
-            threads += u32::from(owner != 0);
-            let at = chunk_at + (g.slots_offset + slot * g.slot_bytes) as usize;
-            let mark = Mark {
-                heartbeat: view.cell(at + g.heartbeat_offset as usize),
-                touched: view.cell(at + g.touched_offset as usize),
-                sum: add(view, at, &layout.always, &mut counts.values),
-            };
-            heartbeat = heartbeat.max(mark.heartbeat);
-            marks.push(mark);
-        }
-    }
-    quiet.add(&mut counts.values, &marks, full, |slot, values| {
-        let (chunk, slot_in_chunk) = (slot as u64 / g.slots_per_chunk, slot as u64 % g.slots_per_chunk);
-        let chunk_at = g.chunks_offset + chunk * g.chunk_bytes;
-        let at = (chunk_at + g.slots_offset + slot_in_chunk * g.slot_bytes) as usize;
-        // Now, not as it was marked: what is touched since counts, too.
-        let mut touched = view.cell(at + g.touched_offset as usize);
-        while touched != 0 {
-            add(view, at, &layout.by_bit[touched.trailing_zeros() as usize], values);
-            touched &= touched - 1;
-        }
-    });
-    Ok(Sums {
-        counts,
-        heartbeat,
-        threads,
-        threads_started: view.cell(offset_of!(Header, threads_started)),
-        threads_dropped: view.cell(offset_of!(Header, threads_dropped)),
-    })
-}
-
-/// Adds the cells of some runs of the slot at `at` to their values; returns the cells' sum.
-#[inline]
-fn add(view: View<'_>, at: usize, runs: &[Run], values: &mut [u64]) -> u64 {
-    let mut sum = 0_u64;
-    for run in runs {
-        let cells = view.cells(at + run.offset as usize, run.cells as usize);
-        let values = &mut values[run.value as usize..][..run.cells as usize];
-        for (value, cell) in values.iter_mut().zip(cells) {
-            // Relaxed: counters publish nothing, and readers may lag.
-            let count = cell.load(Ordering::Relaxed);
-            *value = value.wrapping_add(count);
-            sum = sum.wrapping_add(count);
-        }
-    }
-    sum
-}
-
 /// The file's first bytes: `len` of them, or as many as there are.
 fn read_head(file: &OwnedFd, len: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = vec![0; len];
-    let mut read = 0;
-    while read < len {
-        match rustix::io::pread(file, &mut bytes[read..], read as u64) {
-            Ok(0) => break,
-            Ok(more) => read += more,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(Problem::System("read it", errno)),
-        }
-    }
+    let read = read_at(file, &mut bytes, 0)?;
     bytes.truncate(read);
     Ok(bytes)
 }

@@ -12,7 +12,7 @@ mod words;
 use core::mem::offset_of;
 
 use crate::Cell;
-use crate::histogram::{DURATION_BOUNDS, DurationHistogram, RETRY_BOUNDS, RetryHistogram};
+use crate::histogram::{DURATION_BOUNDS, DurationHistogram, RETRY_BOUNDS, RetryHistogram, SCRAPE_BOUNDS};
 pub use words::{Descriptor, Inside, Kind, Label, Op, Scope, Shape, Unit};
 
 /// Block sizes of the mid pool's classes, in bytes: a geometric row from 2 to 32 KiB, in whole KiB.
@@ -117,7 +117,7 @@ metrics! {
         watching_cost_measured_timestamp_seconds = WatchingCostMeasured: Gauge => Seconds, "When that was measured, since 1970 (no process labels).";
         segments = Segments: Gauge => Events, "Segments that the sidecar shows (no process labels).";
         segment_errors = SegmentErrors: Counter => Events, "Files in the segment directory that the sidecar refused to read (no process labels).";
-        scrape_duration = ScrapeDuration: Counter => Seconds, "Time that scrapes spent reading segments and building the answer (no process labels).";
+        scrape_duration = ScrapeDuration: Histogram => Seconds, "Time that a scrape spent reading segments and building the answer; bounds from 0.5 ms to 1 s (no process labels).";
         scrapes = Scrapes: Counter => Events, "Scrapes of /metrics answered (no process labels).";
         scrape_bytes = ScrapeBytes: Counter => Bytes, "Bytes of the answers to scrapes, compressed where they were (no process labels).";
         series = Series: Gauge => Events, "Series of this scrape, each bucket of a histogram one (no process labels).";

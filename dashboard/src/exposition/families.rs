@@ -1,28 +1,22 @@
-//! Builds metric families out of counts.
+//! Builds families out of counts.
 //!
 //! Invariant: a family has one type and one set of label names, whichever process a series comes from. Of a metric
 //! that this build knows, they are those of the metric table; of one that only a newer writer knows, those of the
 //! first writer that was read. No name is that of another family's sample, in any of the formats.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use prometheus::proto::Metric as Sample;
-use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, MetricFamily, MetricType};
-use stormglass_telemetry::{Counts, Family, Kind, Metric};
+use stormglass_telemetry::{Counts, Family as Written, Kind, Metric, Schema};
 
+use super::answer::{Answer, Family, Histogram, Row, Value};
 use super::budget::Budget;
+use super::labels::{Label, Labels, label};
+use super::touched::Touched;
 use super::{INJECTED_LABEL, PROCESS_LABELS};
 
-/// A label with its value.
-pub(super) fn label(name: &str, value: &str) -> LabelPair {
-    let mut pair = LabelPair::default();
-    pair.set_name(name.to_owned());
-    pair.set_value(value.to_owned());
-    pair
-}
-
 struct Entry {
-    family: MetricFamily,
+    family: Family,
     /// Names of the labels after the group's.
     labels: Vec<String>,
 }
@@ -30,17 +24,31 @@ struct Entry {
 /// The families of one scrape.
 pub(super) struct Families {
     by_name: BTreeMap<String, Entry>,
+    /// The first are none.
+    labels: Vec<Labels>,
+    /// Number of the group's labels that were said last.
+    group: usize,
+    places: Vec<Places>,
     budget: Budget,
+}
+
+/// The labels that a schema splits some of its families by.
+struct Places {
+    schema: Arc<Schema>,
+    labels: Vec<usize>,
+    /// Of each combination of their values, the number of its labels; 0 before it is first said.
+    numbers: Vec<usize>,
 }
 
 impl Families {
     pub(super) fn within(budget: Budget) -> Families {
-        Families { by_name: BTreeMap::new(), budget }
+        let (by_name, places) = (BTreeMap::new(), Vec::new());
+        Families { by_name, labels: vec![Labels::default()], group: 0, places, budget }
     }
 
-    pub(super) fn finish(self) -> Vec<MetricFamily> {
+    pub(super) fn finish(self) -> Answer {
         let families = self.by_name.into_values().map(|entry| entry.family);
-        families.filter(|family| !family.get_metric().is_empty()).collect()
+        Answer { labels: self.labels, families: families.filter(|family| !family.rows.is_empty()).collect() }
     }
 
     /// Series that were added.
@@ -54,79 +62,118 @@ impl Families {
     }
 
     /// Adds the one series that a group has of a metric.
-    pub(super) fn value(&mut self, metric: Metric, labels: &[LabelPair], value: f64) {
+    pub(super) fn value(&mut self, metric: Metric, labels: &[Label], value: f64) {
         if self.budget.takes(1) {
             self.push(metric, labels, value);
         }
     }
 
     /// Adds the one series that the sidecar has of a metric, whatever the budget.
-    pub(super) fn own(&mut self, metric: Metric, labels: &[LabelPair], value: f64) {
+    pub(super) fn own(&mut self, metric: Metric, labels: &[Label], value: f64) {
         self.budget.besides(1);
         self.push(metric, labels, value);
     }
 
-    fn push(&mut self, metric: Metric, labels: &[LabelPair], value: f64) {
+    /// Adds the one histogram that the sidecar has of a metric, whatever the budget: its buckets, apart, and their sum.
+    pub(super) fn own_histogram(&mut self, metric: Metric, values: &[u64]) {
+        let written = Written::of(&metric.descriptor());
+        let family = self.own_family(metric);
+        let value = Value::Histogram(histogram(&written, family.bounds(&written), values));
+        let series = value.series();
+        family.rows.push(Row { group: 0, place: 0, value });
+        self.budget.besides(series);
+    }
+
+    fn push(&mut self, metric: Metric, labels: &[Label], value: f64) {
+        let group = self.group(labels);
+        self.own_family(metric).rows.push(Row { group, place: 0, value: Value::Number(value) });
+    }
+
+    /// The family of a metric that the sidecar works out.
+    fn own_family(&mut self, metric: Metric) -> &mut Family {
         let d = metric.descriptor();
-        let entry = self
-            .by_name
-            .entry(d.name.to_owned())
-            .or_insert_with(|| Entry { family: empty(d.name, d.help, d.kind), labels: Vec::new() });
-        let mut sample = Sample::from_label(labels.to_vec());
-        set_value(&mut sample, d.kind, value);
-        entry.family.mut_metric().push(sample);
+        let entry = self.by_name.entry(d.name.to_owned());
+        let new = || Entry { family: empty(d.name, d.help, d.kind), labels: Vec::new() };
+        &mut entry.or_insert_with(new).family
+    }
+
+    /// The number of these labels; a group says its own many times in a row.
+    fn group(&mut self, labels: &[Label]) -> usize {
+        if self.labels[self.group].pairs != labels {
+            self.group = self.labels.len();
+            self.labels.push(Labels::of(labels.to_vec()));
+        }
+        self.group
     }
 
     /// Adds the series of a group's counts. Counters of a shard that is at work are shown with their zeros, because a
     /// rate needs the 0 from which a counter rises; a histogram, which is many lines, only once it has a value.
-    pub(super) fn counts(&mut self, counts: &Counts, group: &[LabelPair]) {
+    pub(super) fn counts(&mut self, counts: &Counts, group: &[Label]) {
         let touched = Touched::of(counts);
-        let mut families: Vec<&Family> = counts.schema.families.iter().collect();
+        let group = self.group(group);
+        let mut families: Vec<&Written> = counts.schema.families.iter().collect();
         // Stable: what is of one rank stays in the writer's order.
         families.sort_by_key(|family| (family.kind == Kind::Histogram, family.labels.len()));
         for family in families {
             let names = family.labels.iter().map(|&l| counts.schema.labels[l].name.as_str());
             let names: Vec<&str> = names.collect();
-            let Some(entry) = self.entry(family, &names) else { continue };
-            let known = entry.family.get_metric().len();
-            let samples = entry.family.mut_metric();
-            counts.each(family, |at, values| {
-                let said = match family.kind {
-                    Kind::Histogram => values.iter().any(|v| *v != 0),
-                    _ => touched.shows(family, at),
+            let Some(bounds) = self.entry(family, &names).map(|entry| entry.family.bounds(family)) else {
+                continue;
+            };
+            let mut rows = Vec::new();
+            for (combination, values) in counts.cells(family).chunks_exact(family.width).enumerate() {
+                let value = match family.kind {
+                    Kind::Histogram if values.iter().any(|&value| value != 0) => {
+                        Value::Histogram(histogram(family, bounds, values))
+                    }
+                    Kind::Counter | Kind::Gauge if touched.shows(family, combination) => {
+                        Value::Number(values[0] as f64 / family.divisor)
+                    }
+                    _ => continue,
                 };
-                if !said {
-                    return;
-                }
-                let mut labels = Vec::with_capacity(group.len() + at.len());
-                labels.extend_from_slice(group);
-                labels.extend(
-                    at.iter()
-                        .zip(&family.labels)
-                        .zip(&names)
-                        .map(|((&index, &l), name)| label(name, &counts.schema.labels[l].values[index])),
-                );
-                let mut sample = Sample::from_label(labels);
-                match family.kind {
-                    Kind::Histogram => sample.set_histogram(histogram(family, values)),
-                    kind => set_value(&mut sample, kind, values[0] as f64 / family.divisor),
-                }
-                samples.push(sample);
-            });
-            // Buckets, that above every bound, sum and count.
-            let width = if family.kind == Kind::Histogram { family.bounds.len() as u64 + 3 } else { 1 };
-            let added = (samples.len() - known) as u64 * width;
-            if !self.budget.takes(added)
+                rows.push(Row {
+                    group,
+                    place: self.place(&counts.schema, &family.labels, combination),
+                    value,
+                });
+            }
+            let series = rows.iter().map(|row| row.value.series()).sum();
+            if self.budget.takes(series)
                 && let Some(entry) = self.by_name.get_mut(&family.name)
             {
-                entry.family.mut_metric().truncate(known);
+                entry.family.rows.append(&mut rows);
             }
         }
     }
 
+    /// The number of a combination of labels' values: the last label's changes first.
+    fn place(&mut self, schema: &Arc<Schema>, labels: &[usize], combination: usize) -> usize {
+        let is = |places: &Places| Arc::ptr_eq(&places.schema, schema) && places.labels == labels;
+        let at = self.places.iter().position(is).unwrap_or_else(|| {
+            let combinations = labels.iter().map(|&l| schema.labels[l].values.len()).product();
+            let (schema, labels) = (Arc::clone(schema), labels.to_vec());
+            self.places.push(Places { schema, labels, numbers: vec![0; combinations] });
+            self.places.len() - 1
+        });
+        let number = &mut self.places[at].numbers[combination];
+        if *number == 0 && !labels.is_empty() {
+            *number = self.labels.len();
+            let mut rest = combination;
+            let mut pairs: Vec<Label> = Vec::with_capacity(labels.len());
+            for &l in labels.iter().rev() {
+                let known = &schema.labels[l];
+                pairs.push(label(&known.name, &known.values[rest % known.values.len()]));
+                rest /= known.values.len();
+            }
+            pairs.reverse();
+            self.labels.push(Labels::of(pairs));
+        }
+        *number
+    }
+
     /// The entry that a writer's family belongs to; `None` if its shape is not that of the family's name, or if
     /// its names are none that Prometheus would take.
-    fn entry(&mut self, family: &Family, labels: &[&str]) -> Option<&mut Entry> {
+    fn entry(&mut self, family: &Written, labels: &[&str]) -> Option<&mut Entry> {
         if !self.by_name.contains_key(&family.name) {
             let known = Metric::ALL.iter().map(|m| m.descriptor()).find(|d| d.name == family.name);
             let usable = match &known {
@@ -149,13 +196,12 @@ impl Families {
             let entry = Entry { family: empty(&family.name, help, family.kind), labels };
             self.by_name.insert(family.name.clone(), entry);
         }
-        self.by_name.get_mut(&family.name).filter(|entry| {
-            entry.family.get_field_type() == metric_type(family.kind) && entry.labels == labels
-        })
+        let entry = self.by_name.get_mut(&family.name);
+        entry.filter(|entry| entry.family.kind == family.kind && entry.labels == labels)
     }
 
     /// Whether a family that this build does not know has a name of its own.
-    fn is_apart(&self, family: &Family) -> bool {
+    fn is_apart(&self, family: &Written) -> bool {
         let name = base(&family.name);
         let good = match family.kind {
             Kind::Counter => family.name.ends_with("_total"),
@@ -181,84 +227,23 @@ fn is_name(name: &str) -> bool {
     name.bytes().all(word) && name.bytes().next().is_some_and(|c| !c.is_ascii_digit())
 }
 
-fn metric_type(kind: Kind) -> MetricType {
-    match kind {
-        Kind::Counter => MetricType::COUNTER,
-        Kind::Gauge => MetricType::GAUGE,
-        Kind::Histogram => MetricType::HISTOGRAM,
-    }
+fn empty(name: &str, help: &str, kind: Kind) -> Family {
+    Family { name: name.to_owned(), help: help.to_owned(), kind, bounds: Vec::new(), rows: Vec::new() }
 }
 
-fn empty(name: &str, help: &str, kind: Kind) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(metric_type(kind));
-    family
-}
-
-fn set_value(sample: &mut Sample, kind: Kind, value: f64) {
-    if kind == Kind::Counter {
-        let mut counter = Counter::default();
-        counter.set_value(value);
-        sample.set_counter(counter);
-    } else {
-        let mut gauge = Gauge::default();
-        gauge.set_value(value);
-        sample.set_gauge(gauge);
-    }
-}
-
-/// The buckets of a segment are apart, those of Prometheus add up; the last, above every bound, is its `+Inf`.
-fn histogram(family: &Family, values: &[u64]) -> Histogram {
+/// One of a family: its buckets, apart, and their sum.
+fn histogram(family: &Written, bounds: usize, values: &[u64]) -> Histogram {
     let (sum, buckets) = values.split_last().unwrap_or((&0, &[]));
-    let mut count = 0_u64;
-    let mut cumulative = Vec::with_capacity(family.bounds.len());
-    for (index, value) in buckets.iter().enumerate() {
-        count = count.wrapping_add(*value);
-        if let Some(&bound) = family.bounds.get(index) {
-            let mut bucket = Bucket::default();
-            bucket.set_upper_bound(bound as f64 / family.divisor);
-            bucket.set_cumulative_count(count);
-            cumulative.push(bucket);
-        }
-    }
-    let mut histogram = Histogram::default();
-    histogram.set_bucket(cumulative);
-    histogram.set_sample_count(count);
-    histogram.set_sample_sum(*sum as f64 / family.divisor);
-    histogram
+    Histogram::of(bounds, buckets, *sum as f64 / family.divisor)
 }
 
-/// Which label combinations anything was ever counted of: by class, by class and shard, by those and what comes
-/// besides (the operation). All the others are left out: 56 shards of 30 metrics would drown the few that a process uses,
-/// and a design has no zeros of operations that it does not have. Counts never fall, so a series that is there stays.
-#[derive(Default)]
-struct Touched(HashSet<u128>);
-
-impl Touched {
-    fn of(counts: &Counts) -> Touched {
-        let mut touched = Touched::default();
-        for family in &counts.schema.families {
-            counts.each(family, |at, values| {
-                if values.iter().any(|v| *v != 0) {
-                    touched.0.extend(places(family, at));
-                }
-            });
-        }
-        touched
+impl Family {
+    /// The number of a writer's bounds.
+    fn bounds(&mut self, written: &Written) -> usize {
+        let bounds: Vec<f64> = written.bounds.iter().map(|&bound| bound as f64 / written.divisor).collect();
+        self.bounds.iter().position(|known| *known == bounds).unwrap_or_else(|| {
+            self.bounds.push(bounds);
+            self.bounds.len() - 1
+        })
     }
-
-    fn shows(&self, family: &Family, at: &[usize]) -> bool {
-        places(family, at).last().is_none_or(|place| self.0.contains(&place))
-    }
-}
-
-/// Names for the first label's value, the first two's, and so on: 32 bits a label, which hold its number and its value's, and are
-/// never 0; a reader takes at most four labels a metric.
-fn places(family: &Family, at: &[usize]) -> impl Iterator<Item = u128> {
-    family.labels.iter().zip(at).scan(0_u128, |place, (&label, &value)| {
-        *place = *place << 32 | (((label as u128) << 20 | value as u128) + 1);
-        Some(*place)
-    })
 }

@@ -3,7 +3,8 @@
 use stormglass_telemetry::{Held, Metric};
 
 use super::Moment;
-use super::families::{self, Families};
+use super::families::Families;
+use super::labels::label;
 use super::series;
 
 /// Adds their series: of each group what is about the whole of it, then its counts.
@@ -22,7 +23,7 @@ pub(super) fn add(moment: &Moment<'_>, families: &mut Families) {
         }
         for version in &series.versions {
             let mut labels = labels.clone();
-            labels.push(families::label("version", version));
+            labels.push(label("version", version));
             families.value(Metric::ProcessInfo, &labels, 1.0);
         }
         families.counts(&series.counts, &labels);

@@ -10,11 +10,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prometheus::proto::LabelPair;
 use stormglass_telemetry::{Counts, Held, Liveness, Process, Snapshot};
 
 use super::INJECTED_LABEL;
-use super::families::label;
+use super::labels::{Label, label};
 use crate::retired::{Group, Retired};
 
 /// Whose counts are added up.
@@ -87,7 +86,7 @@ impl Series {
 }
 
 /// The labels that say which processes.
-pub(super) fn labels(group: &Group) -> Vec<LabelPair> {
+pub(super) fn labels(group: &Group) -> Vec<Label> {
     let mut labels = vec![
         label("command", &group.command),
         label("strategy", &group.strategy),

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use stormglass_telemetry::{Metric, Unit};
+use stormglass_telemetry::Metric;
 
 use super::Moment;
-use super::families::{Families, label};
+use super::families::Families;
+use super::labels::label;
 
 /// Adds its series. They pass the budget by: what says that something is missing must not be what is missing.
 pub(super) fn add(moment: &Moment<'_>, families: &mut Families) {
@@ -14,10 +15,11 @@ pub(super) fn add(moment: &Moment<'_>, families: &mut Families) {
     // Relaxed, all: statistics that tolerate lag.
     let all_dropped = own.dropped.fetch_add(dropped, Ordering::Relaxed) + dropped;
     own.left_out.store(dropped, Ordering::Relaxed);
-    let nanoseconds = own.nanoseconds.load(Ordering::Relaxed);
+    let took = own.took.iter().chain([&own.nanoseconds]).map(|value| value.load(Ordering::Relaxed));
+    let took: Vec<u64> = took.collect();
     families.own(Metric::Segments, &[], moment.snapshots.len() as f64);
     families.own(Metric::SegmentErrors, &[], moment.errors as f64);
-    families.own(Metric::ScrapeDuration, &[], nanoseconds as f64 / Unit::Seconds.divisor());
+    families.own_histogram(Metric::ScrapeDuration, &took);
     families.own(Metric::Scrapes, &[], own.scrapes.load(Ordering::Relaxed) as f64);
     families.own(Metric::ScrapeBytes, &[], own.bytes.load(Ordering::Relaxed) as f64);
     families.own(Metric::SeriesDropped, &[], all_dropped as f64);

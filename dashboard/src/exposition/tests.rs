@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use stormglass_telemetry::{Counts, Liveness, Metric, Op, Process, Schema, Snapshot};
 
+use prometheus::TextEncoder;
+use prometheus::proto::MetricFamily;
+
 use super::*;
 use crate::retired::Retired;
 use crate::source::Source;
@@ -12,7 +15,7 @@ use crate::synthetic::{self, Fixed, SECOND, add};
 /// Says how to accept a change of the golden file.
 const BLESS: &str = "STORMGLASS_BLESS";
 
-fn exposition(source: Fixed, max_series: u64) -> Exposition {
+pub(super) fn exposition(source: Fixed, max_series: u64) -> Exposition {
     Exposition::new(
         SharedSource::new(source),
         Verdicts::default(),
@@ -58,7 +61,7 @@ fn storm() -> Vec<Snapshot> {
 }
 
 /// A general allocator: small blocks in one shard, and large ones.
-fn general(pid: u32) -> Snapshot {
+pub(super) fn general(pid: u32) -> Snapshot {
     let mut general = synthetic::general(pid, SECOND);
     add(&mut general, Metric::RingHits, &[1], 0, 40);
     add(&mut general, Metric::RingMisses, &[1], 0, 2);
@@ -116,7 +119,7 @@ fn in_protobuf_too() {
 #[test]
 fn protobuf_says_what_the_text_says() {
     let bytes = golden().render(Format::Protobuf, false).expect("it encodes");
-    let mut input = protobuf::CodedInputStream::from_bytes(&bytes);
+    let mut input = ::protobuf::CodedInputStream::from_bytes(&bytes);
     let mut families: Vec<MetricFamily> = Vec::new();
     while !input.eof().expect("bytes") {
         families.push(input.read_message().expect("a family"));
@@ -429,7 +432,10 @@ fn scrapes_are_counted() {
     assert!(text.contains("stormglass_scrapes_total 1\n"));
     assert!(text.contains("stormglass_segments 0\n"));
     assert!(text.contains("stormglass_segment_errors_total 2\n"));
-    assert!(!text.contains("stormglass_scrape_duration_seconds_total 0\n"));
+    assert!(text.contains("stormglass_scrape_duration_seconds_count 1\n"));
+    assert!(text.contains("stormglass_scrape_duration_seconds_bucket{le=\"0.0005\"} "));
+    assert!(text.contains("stormglass_scrape_duration_seconds_bucket{le=\"1\"} "));
+    assert!(!text.contains("stormglass_scrape_duration_seconds_sum 0\n"));
 }
 
 #[test]

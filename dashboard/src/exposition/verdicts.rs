@@ -4,7 +4,8 @@
 use stormglass_telemetry::Metric;
 
 use super::Moment;
-use super::families::{Families, label};
+use super::families::Families;
+use super::labels::label;
 use super::series;
 
 /// Adds the series of verdicts: before all others, because they are few and are what is looked for.

@@ -3,7 +3,8 @@
 use stormglass_telemetry::Metric;
 
 use super::Moment;
-use super::families::{Families, label};
+use super::families::Families;
+use super::labels::label;
 
 /// Adds its series: few, and about no process that lives.
 pub(super) fn add(moment: &Moment<'_>, families: &mut Families) {

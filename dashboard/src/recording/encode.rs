@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flate2::{Compress, Compression, FlushCompress};
-use stormglass_telemetry::{Liveness, Schema, Snapshot};
+use stormglass_telemetry::{Liveness, Schema, Snapshot, Sparse};
 
 use super::limits;
 use super::record::{self, Kind};
@@ -28,7 +28,9 @@ struct Known {
     taken: u64,
     live: bool,
     heartbeat: u64,
-    values: Vec<u64>,
+    /// How many values it has, and those.
+    cells: usize,
+    values: Sparse,
 }
 
 /// Writes moments, each as the change since the one before.
@@ -42,6 +44,8 @@ pub(crate) struct Encoder {
     cells: usize,
     body: Vec<u8>,
     packed: Vec<u8>,
+    /// Values of one process, while they are compared with those of now.
+    then: Vec<u64>,
 }
 
 impl Default for Encoder {
@@ -56,6 +60,7 @@ impl Default for Encoder {
             cells: 0,
             body: Vec::new(),
             packed: Vec::new(),
+            then: Vec::new(),
         }
     }
 }
@@ -139,9 +144,12 @@ impl Encoder {
             new_processes += 1;
             self.cells += schema.len;
             let number = self.known.len();
-            let values = vec![0; schema.len];
+            let values = Sparse::default();
             // No moment is taken at the end of time, so the first state is never taken for an unchanged one.
-            self.known.insert(id, Known { number, taken: u64::MAX, live: false, heartbeat: 0, values });
+            self.known.insert(
+                id,
+                Known { number, taken: u64::MAX, live: false, heartbeat: 0, cells: schema.len, values },
+            );
         }
         put(&mut self.body, new_schemas);
         self.body.append(&mut schemas);
@@ -175,19 +183,20 @@ impl Encoder {
         known.live = live;
         known.heartbeat = snapshot.heartbeat;
         // A segment's schema does not change, but nobody is to panic if one should.
-        let changed = |known: &Known| -> u64 {
-            known.values.iter().zip(&snapshot.counts.values).filter(|(then, value)| then != value).count()
-                as u64
-        };
-        put(out, changed(known));
+        let Some(values) = snapshot.counts.values.get(..known.cells) else { return put(out, 0) };
+        self.then.clear();
+        self.then.resize(known.cells, 0);
+        known.values.add_to(&mut self.then);
+        let changed = || self.then.iter().zip(values).enumerate().filter(|(_, (then, value))| then != value);
+        put(out, changed().count() as u64);
         let mut next = 0;
-        for (at, (then, &value)) in known.values.iter_mut().zip(&snapshot.counts.values).enumerate() {
-            if *then != value {
-                put(out, (at - next) as u64);
-                put(out, value.wrapping_sub(*then));
-                *then = value;
-                next = at + 1;
-            }
+        for (at, (then, value)) in changed() {
+            put(out, (at - next) as u64);
+            put(out, value.wrapping_sub(*then));
+            next = at + 1;
+        }
+        if next > 0 {
+            known.values = Sparse::of(values);
         }
     }
 }

@@ -229,7 +229,7 @@ mod tests {
     fn a_tally_says_what_the_sums_say() {
         let mut counts = Counts::zero(Arc::new(Schema::own()));
         let mut state = 1_u64;
-        for value in &mut counts.values {
+        for value in counts.values.iter_mut() {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             *value = state >> 44;
         }

@@ -46,6 +46,16 @@ macro_rules! bounds {
     };
 }
 
+/// Bounds of what the sidecar counts itself: the time of a scrape.
+macro_rules! sidecar_bounds {
+    (Histogram) => {
+        &SCRAPE_BOUNDS
+    };
+    ($kind:ident) => {
+        &[]
+    };
+}
+
 /// Type of a field: only `Counter` takes an `op`, only `Histogram` looks at its unit.
 macro_rules! field_type {
     (Counter $unit:ident) => { cell_type!(Counter) };
@@ -133,7 +143,7 @@ macro_rules! metrics {
                         unit: Unit::$pu,
                         scope: Scope::Process,
                         labels: &[],
-                        bounds: &[],
+                        bounds: sidecar_bounds!($pk),
                         help: $ph,
                         offset: usize::MAX,
                     },)*

@@ -393,7 +393,7 @@ fn the_worst_place_comes_first() {
     let mut counts = zero();
     add(&mut counts, &storm(), 0.5);
     // Every other shard of the class, half as badly.
-    let storming: Vec<u64> = counts.values.clone();
+    let storming = counts.values.clone();
     let schema = Arc::clone(&counts.schema);
     for metric in [Metric::CasFailures, Metric::CasAttempts, Metric::Refills] {
         let family = schema.family(metric).expect("an own metric");
