@@ -195,6 +195,11 @@ impl Figure {
         (self.of)(measures)
     }
 
+    /// A counter that it is worked out from: where that is not counted, the figure has no value.
+    pub fn counter(&self) -> Metric {
+        self.split
+    }
+
     /// The labels that it can be split by.
     pub fn labels(&self) -> &'static [Label] {
         self.split.descriptor().labels

@@ -76,7 +76,11 @@ mod tests {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         assert_eq!(said(&certificate), "good");
-        assert_eq!(said(&format!("{key}{certificate}{certificate}")), "good", "what else is there does no harm");
+        assert_eq!(
+            said(&format!("{key}{certificate}{certificate}")),
+            "good",
+            "what else is there does no harm"
+        );
         assert!(said(&key).contains("no certificate") && said("").contains("no certificate"));
         assert!(said("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n").contains("no PEM file"));
         assert!(trusted(Some(Path::new("/nowhere/ca.pem"))).is_err());

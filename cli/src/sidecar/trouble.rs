@@ -11,7 +11,9 @@ use ureq::http::{StatusCode, Uri};
 pub(super) fn refused(base: &str, status: StatusCode, knew_token: bool, said: &str) -> String {
     match status {
         StatusCode::UNAUTHORIZED if knew_token => {
-            format!("{base} does not take this token: name the file that it was started with, by --token-file")
+            format!(
+                "{base} does not take this token: name the file that it was started with, by --token-file"
+            )
         }
         StatusCode::UNAUTHORIZED => format!("{base} asks for its token: name the file with --token-file"),
         StatusCode::MISDIRECTED_REQUEST => format!(
@@ -65,14 +67,22 @@ fn untrusted(base: &str, error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => format!(
             "the certificate of {base} is from an authority that is not trusted here: name that authority's certificate with --ca"
         ),
-        rustls::Error::InvalidCertificate(bad @ (Bad::NotValidForName | Bad::NotValidForNameContext { .. })) => {
+        rustls::Error::InvalidCertificate(
+            bad @ (Bad::NotValidForName | Bad::NotValidForNameContext { .. }),
+        ) => {
             let names = match bad {
                 Bad::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
-                    format!(" (but for {})", presented.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", "))
+                    format!(
+                        " (but for {})",
+                        presented.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", ")
+                    )
                 }
                 _ => String::new(),
             };
-            format!("the certificate of {base} is not for {}{names}: call the sidecar by a name that is in it", host(base))
+            format!(
+                "the certificate of {base} is not for {}{names}: call the sidecar by a name that is in it",
+                host(base)
+            )
         }
         rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => format!(
             "the certificate of {base} has expired, or this machine's clock is wrong: renew it, and restart the sidecar"
@@ -80,10 +90,14 @@ fn untrusted(base: &str, error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
             format!("the certificate of {base} is not valid yet: is this machine's clock right?")
         }
-        rustls::Error::InvalidCertificate(Bad::Other(other)) if other.to_string().contains("CaUsedAsEndEntity") => format!(
-            "the certificate of {base} is an authority's, which serves nothing itself: make it with \
+        rustls::Error::InvalidCertificate(Bad::Other(other))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            format!(
+                "the certificate of {base} is an authority's, which serves nothing itself: make it with \
              basicConstraints=CA:FALSE, or sign one by it"
-        ),
+            )
+        }
         rustls::Error::InvalidCertificate(bad) => {
             format!("the certificate of {base} is not accepted ({bad})")
         }

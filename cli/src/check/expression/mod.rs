@@ -21,7 +21,7 @@ mod parser;
 mod tests;
 mod units;
 
-use stormglass_telemetry::{Dimension, Figure, Metric, diagnosis};
+use stormglass_telemetry::{Dimension, Figure, Inside, Metric, diagnosis};
 
 pub(crate) use mistake::Mistake;
 pub(crate) use names::{Gauge, listed};
@@ -82,6 +82,17 @@ impl Sum {
     }
 }
 
+impl Sum {
+    /// Everything that is counted in it.
+    fn counted(&self) -> Vec<&Counted> {
+        match self {
+            Sum::Number(..) => Vec::new(),
+            Sum::Each(counted) | Sum::Fold(_, counted) | Sum::Quantile(_, counted) => vec![counted],
+            Sum::Two(left, _, right) => [left.counted(), right.counted()].concat(),
+        }
+    }
+}
+
 /// Something that is counted, and where.
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
@@ -102,6 +113,16 @@ pub(crate) enum What {
 }
 
 impl What {
+    /// The metric by hardware counters that it is, or is worked out from.
+    pub(crate) fn hardware(self) -> Option<Metric> {
+        let metric = match self {
+            What::Figure(figure) => figure.counter(),
+            What::Counter(metric) | What::Rate(metric) | What::Histogram(metric) => metric,
+            What::Gauge(_) => return None,
+        };
+        (!Inside::NONE.has(metric)).then_some(metric)
+    }
+
     pub(crate) fn dimension(self) -> Dimension {
         let unit = |metric: Metric| match metric.descriptor().unit {
             stormglass_telemetry::Unit::Seconds => Dimension::Seconds,
@@ -188,6 +209,12 @@ impl Matcher {
 }
 
 impl Assertion {
+    /// Whether it is of something that takes hardware counters.
+    pub(crate) fn takes_hardware(&self) -> bool {
+        let Claim::Compare { left, right, .. } = &self.claim else { return false };
+        [left.counted(), right.counted()].concat().iter().any(|counted| counted.what.hardware().is_some())
+    }
+
     /// Understands an assertion.
     ///
     /// # Errors
