@@ -60,12 +60,20 @@ Examples:
                                                  what another machine's sidecar has seen: five minutes until now
   stormglass replay storm.sgrec --speed 4        the page of that minute; --summary prints numbers instead
 
+Exit codes:
+  0    done; of `run`, its program's own
+  1    something failed
+  2    the command line makes no sense, or asks for something impossible
+  130  ended by Ctrl-C
+  `check`, `doctor` and `run` say more by theirs: see their help
+
 Environment:
   STORMGLASS_DIR  where segments lie (default: /dev/shm/stormglass-<user id>); must be on a tmpfs
   STORMGLASS_LIBRARY
                   the library that `run` preloads (default: libstormglass.so beside this program or in ../lib)
   STORMGLASS_PERF
-                  1: a program under the allocator samples its slow paths by the processor's counters, where there are some
+                  1: a program under the allocator samples its slow paths by the processor's counters, where there are some;
+                  for `serve`, `watch`, `run` and `bench` the same as --perf
   RUST_LOG        how much is logged to standard error (default: warn); stormglass::verdict=info for what turns on and off
   NO_COLOR        no colour in tables and in top
   STORMGLASS_...  most options have a variable of their name, which the help of each command names";

@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Arg, ArgAction, Command};
 
 /// Options without a twin.
-const NONE: [&str; 16] = [
+const NONE: [&str; 17] = [
     // STORMGLASS_LIBRARY is the path of our library.
     "library",
     // What one asks for once.
@@ -26,8 +26,20 @@ const NONE: [&str; 16] = [
     // A single thing of one command.
     "cost",
     "pid",
+    "last",
     "quick",
     "url",
+];
+
+/// Options without a twin in one command, though it is a habit elsewhere.
+const NONE_OF: [(&str, &str); 4] = [
+    // `run --no-page` excludes --listen.
+    ("run", "listen"),
+    // A file, which must not be there; elsewhere it is a folder.
+    ("record", "output"),
+    // Both ask for another option, which who has the habit did not say.
+    ("top", "json"),
+    ("top", "speed"),
 ];
 
 /// The same commands, with a variable for every option that has none yet. The commands that are internal are left alone:
@@ -40,10 +52,10 @@ pub(crate) fn with_twins(command: Command) -> Command {
         .collect();
     let command = command.mut_args(twin);
     names.into_iter().fold(command, |command, name| {
-        // `run --no-page` excludes --listen, which is a habit of who serves.
-        let is_run = name == "run";
-        command.mut_subcommand(name, |command| {
-            command.mut_args(|arg| if is_run && arg.get_long() == Some("listen") { arg } else { twin(arg) })
+        let has_none =
+            |arg: &Arg| NONE_OF.iter().any(|&(of, long)| of == name && arg.get_long() == Some(long));
+        command.mut_subcommand(&name, |command| {
+            command.mut_args(|arg| if has_none(&arg) { arg } else { twin(arg) })
         })
     })
 }

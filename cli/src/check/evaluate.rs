@@ -11,7 +11,7 @@ use stormglass_telemetry::{Delta, Dimension, Select};
 use super::evidence::{Seconds, Seen};
 use super::expression::{Assertion, Claim, Comparison, Counted, Fold, Matcher, Sum, Verdict, What};
 use super::missing::{Missing, name, nobody};
-use super::selection::{cell_matchers, filtered, has_cells, is_asked, quantile, selections};
+use super::selection::{cell_matchers, event, filtered, has_cells, is_asked, quantile, selections};
 
 /// How an assertion came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,7 +218,7 @@ impl Judge<'_> {
     fn whole(&self, what: What, track: &Seconds, kept: &[Matcher]) -> Option<f64> {
         match what {
             What::Gauge(gauge) => track.gauge(gauge),
-            What::Figure(_) | What::Counter(_) | What::Rate(_) => {
+            What::Figure(_) | What::Counter(_) | What::Rate(_) | What::Event(_) | What::EventRate(_) => {
                 self.of_cells(what, &filtered(track.span.as_ref()?, kept), Select::ALL)
             }
             What::Histogram(_) => None,
@@ -240,6 +240,8 @@ impl Judge<'_> {
                 let count = self.of_cells(What::Counter(metric), delta, select)?;
                 Some(count / delta.elapsed?.as_secs_f64())
             }
+            What::Event(of) => Some(event(&delta.counts, of)? as f64),
+            What::EventRate(of) => Some(event(&delta.counts, of)? as f64 / delta.elapsed?.as_secs_f64()),
             What::Gauge(_) | What::Histogram(_) => None,
         }
     }
@@ -270,7 +272,7 @@ impl Judge<'_> {
     fn samples(&self, fold: Fold, counted: &Counted, track: &Seconds, all: &mut Vec<Reading>) {
         let kept = cell_matchers(&counted.labels);
         let reading = |value, place| Reading { value, place: Some(Place { process: name(track), ..place }) };
-        let is_total = fold == Fold::Sum || matches!(counted.what, What::Counter(_));
+        let is_total = fold == Fold::Sum || matches!(counted.what, What::Counter(_) | What::Event(_));
         if let What::Gauge(gauge) = counted.what {
             if fold == Fold::Sum {
                 all.extend(track.gauge(gauge).map(|value| reading(value, Place::default())));

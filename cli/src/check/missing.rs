@@ -6,7 +6,7 @@
 use super::evaluate::Judgement;
 use super::evidence::{Seconds, Seen};
 use super::expression::{Counted, Matcher, What};
-use super::selection::{cell_matchers, is_asked};
+use super::selection::{cell_matchers, event, is_asked};
 
 /// Values of a label that are listed at most.
 const VALUES: usize = 12;
@@ -27,7 +27,16 @@ impl Missing {
         if asked.is_empty() {
             return Missing::Data(nobody(seen, &counted.labels));
         }
-        if let Some(metric) = counted.what.hardware()
+        if let What::Event(of) | What::EventRate(of) = counted.what
+            && asked.iter().all(|track| event(&track.last.counts, of).is_none())
+        {
+            return Missing::Counters(format!(
+                "nothing that was looked at has the event {}: a sidecar with --perf counts it (`stormglass serve --perf`, then \
+                 --url), where the machine can; the stormglass_perf_state of its /metrics says why not",
+                of.name()
+            ));
+        }
+        if let Some(metric) = counted.what.sampled()
             && asked.iter().all(|track| track.last.counts.schema.family(metric).is_none())
         {
             return Missing::Counters(format!(

@@ -127,7 +127,7 @@ pub(crate) struct CheckArgs {
 impl CheckArgs {
     fn source(&self, assertions: &[Assertion]) -> Result<Box<dyn Source>, Failure> {
         if !self.command.is_empty() {
-            let perf = assertions.iter().any(Assertion::takes_hardware);
+            let perf = assertions.iter().any(Assertion::takes_samples);
             return Ok(Box::new(source::Command::new(self.command.clone(), perf)));
         }
         if let Some(file) = &self.recording {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stormglass_telemetry::{Counts, Inside, Liveness, Metric, Process, Schema, Shape, Snapshot};
+use stormglass_telemetry::{
+    Counts, Family, Inside, LabelValues, Liveness, Metric, Process, Schema, Shape, Snapshot,
+};
 
 use super::evaluate::{Judgement, Outcome, judge};
 use super::evidence::{Evidence, Seen, Since};
@@ -196,6 +198,43 @@ fn slow_paths_are_judged_by_hardware_counters_where_there_are_some() {
     assert_eq!(worst.place.and_then(|place| place.shard).as_deref(), Some("3"));
 }
 
+/// One of a sidecar with `--perf` on a machine without a PMU: a million nanoseconds a millisecond, and no cycles.
+fn evented(seconds: f64) -> Snapshot {
+    let mut snapshot = process(1, "mutex", seconds);
+    let own = &snapshot.counts.schema;
+    let mut labels = own.labels.clone();
+    let descriptor = Metric::PerfEvents.descriptor();
+    let family = Family { labels: vec![labels.len()], ..Family::of(&descriptor) };
+    labels.push(LabelValues { name: "event".to_owned(), values: vec!["task_clock".to_owned()] });
+    let families = own.families.iter().cloned().chain([family]).collect();
+    snapshot.counts = Counts::zero(Arc::new(Schema::new(labels, families)));
+    let last = snapshot.counts.values.len() - 1;
+    snapshot.counts.values[last] = (seconds * 1e9) as u64;
+    snapshot
+}
+
+#[test]
+fn events_are_judged_where_a_sidecar_counts_them() {
+    let busy = seen(Since::FirstLook, |at| vec![evented(at)]);
+    hold(
+        &busy,
+        Judgement::Holds,
+        &[
+            "rate(perf_events{event=\"task_clock\"}) > 990000000",
+            "max(rate(perf_events{event=\"task_clock\",strategy=\"mutex\"})) < 1010000000",
+            "sum(stormglass_perf_events_total{event=\"task_clock\"}) > 3000000000",
+        ],
+    );
+    hold(
+        &busy,
+        Judgement::Unavailable,
+        &["perf_events{event=\"cycles\"} < 1", "max(rate(perf_events{event=\"cycles\"})) < 1"],
+    );
+    let none = seen(Since::FirstLook, |at| vec![storming(1, "mutex", 0.0, at)]);
+    hold(&none, Judgement::Unavailable, &["perf_events{event=\"cache_misses\"} < 1"]);
+    assert!(check("perf_events{event=\"cycles\"} < 1", &none).note.contains("serve --perf"));
+}
+
 #[test]
 fn without_hardware_counters_an_assertion_on_them_is_not_available() {
     let none = seen(Since::FirstLook, |at| vec![storming(1, "mutex", 0.0, at)]);
@@ -225,7 +264,7 @@ fn without_hardware_counters_an_assertion_on_them_is_not_available() {
     for (text, takes) in
         [("1 < 2 * max(cycles_per_slow_path)", true), ("no verdict", false), ("refills > 1", false)]
     {
-        assert_eq!(Assertion::parse(text).expect("understood").takes_hardware(), takes, "{text}");
+        assert_eq!(Assertion::parse(text).expect("understood").takes_samples(), takes, "{text}");
     }
 }
 

@@ -44,7 +44,7 @@ struct Held {
 /// # Errors
 /// If the sidecar does not answer, has seen nothing, or the file cannot be written.
 pub(super) fn record(args: &RecordArgs, sidecar: &Sidecar) -> Result<ExitCode, Failure> {
-    if args.length.or(args.last).is_some_and(|span| span > KEPT) {
+    if args.last.or(args.length).is_some_and(|span| span > KEPT) {
         return Err(Failure::impossible(format!(
             "a sidecar keeps the last {} minutes: ask for no more, or record on its own machine",
             KEPT.as_secs() / 60

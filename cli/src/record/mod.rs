@@ -33,8 +33,8 @@ pub(crate) struct RecordArgs {
     /// How long to record, such as 60s, 10m [default: until Ctrl-C, or until all processes of --pid have ended]
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     length: Option<Duration>,
-    /// With --url: what the sidecar has seen until now, such as 5m, 15m at most, instead of what comes
-    #[arg(long, value_name = "TIME", value_parser = span, requires = "url", conflicts_with = "length")]
+    /// With --url: what the sidecar has seen until now, such as 5m, 15m at most, instead of --for
+    #[arg(long, value_name = "TIME", value_parser = span, requires = "url")]
     last: Option<Duration>,
     /// Only these processes
     #[arg(long, value_name = "PIDS", value_delimiter = ',', conflicts_with = "url")]

@@ -69,11 +69,14 @@ impl Sidecar {
     fn new(url: &str, credentials: &Credentials) -> Result<Sidecar, Failure> {
         let base = url.strip_suffix("/metrics").unwrap_or(url).trim_end_matches('/');
         let scheme = if credentials.ca.is_some() { "https" } else { "http" };
-        let base = if base.contains("://") { base.to_owned() } else { format!("{scheme}://{base}") };
+        let base = if url.contains("://") { base.to_owned() } else { format!("{scheme}://{base}") };
         let uri: Uri = base
             .parse()
             .ok()
-            .filter(|uri: &Uri| uri.host().is_some() && matches!(uri.scheme_str(), Some("http" | "https")))
+            .filter(|uri: &Uri| {
+                uri.host().is_some_and(|host| !host.is_empty())
+                    && matches!(uri.scheme_str(), Some("http" | "https"))
+            })
             .ok_or_else(|| {
                 Failure::impossible(format!(
                     "{url} is no address of a sidecar: take HOST:PORT, http://HOST:PORT or https://HOST:PORT"

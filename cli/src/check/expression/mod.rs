@@ -5,7 +5,8 @@
 //! sum        product (('+' | '-') product)*
 //! product    factor (('*' | '/') factor)*
 //! factor     NUMBER UNIT? | '(' sum ')' | FOLD '(' counted ')' | counted
-//! counted    rate '(' NAME LABELS? ')' | NAME LABELS?                             NAME of a figure or of a metric
+//! counted    rate '(' NAME LABELS? ')' | NAME LABELS?                             NAME of a figure or of a metric; of
+//!                                                                                 perf_events, the label event must say which
 //! FOLD       min | max | avg | sum | p50 | p90 | p99 | p999
 //! LABELS     '{' LABEL ('=' | '!=') VALUE (',' ...)* '}'
 //! COMPARISON '<' | '<=' | '>' | '>=' | '==' | '!='
@@ -21,6 +22,7 @@ mod parser;
 mod tests;
 mod units;
 
+use stormglass_telemetry::perf::Event;
 use stormglass_telemetry::{Dimension, Figure, Inside, Metric, diagnosis};
 
 pub(crate) use mistake::Mistake;
@@ -110,15 +112,19 @@ pub(crate) enum What {
     Rate(Metric),
     Gauge(Gauge),
     Histogram(Metric),
+    /// What processor or kernel counted of a process in the span, as a sidecar with `--perf` tells.
+    Event(Event),
+    /// The same for each second.
+    EventRate(Event),
 }
 
 impl What {
-    /// The metric by hardware counters that it is, or is worked out from.
-    pub(crate) fn hardware(self) -> Option<Metric> {
+    /// The metric of sampled slow paths that it is, or is worked out from: such are counted where there are hardware counters.
+    pub(crate) fn sampled(self) -> Option<Metric> {
         let metric = match self {
             What::Figure(figure) => figure.counter(),
             What::Counter(metric) | What::Rate(metric) | What::Histogram(metric) => metric,
-            What::Gauge(_) => return None,
+            What::Gauge(_) | What::Event(_) | What::EventRate(_) => return None,
         };
         (!Inside::NONE.has(metric)).then_some(metric)
     }
@@ -138,6 +144,8 @@ impl What {
                 _ => Dimension::PerSecond,
             },
             What::Gauge(gauge) => gauge.dimension(),
+            What::Event(_) => Dimension::Number,
+            What::EventRate(_) => Dimension::PerSecond,
         }
     }
 }
@@ -209,10 +217,10 @@ impl Matcher {
 }
 
 impl Assertion {
-    /// Whether it is of something that takes hardware counters.
-    pub(crate) fn takes_hardware(&self) -> bool {
+    /// Whether slow paths must be sampled for it.
+    pub(crate) fn takes_samples(&self) -> bool {
         let Claim::Compare { left, right, .. } = &self.claim else { return false };
-        [left.counted(), right.counted()].concat().iter().any(|counted| counted.what.hardware().is_some())
+        [left.counted(), right.counted()].concat().iter().any(|counted| counted.what.sampled().is_some())
     }
 
     /// Understands an assertion.
