@@ -237,7 +237,7 @@ fn events_are_judged_where_a_sidecar_counts_them() {
 
 #[test]
 fn without_hardware_counters_an_assertion_on_them_is_not_available() {
-    let none = seen(Since::FirstLook, |at| vec![storming(1, "mutex", 0.0, at)]);
+    let without = seen(Since::FirstLook, |at| vec![storming(1, "mutex", 0.0, at)]);
     let texts = [
         "max(cache_misses_per_slow_path) < 40",
         "cycles_per_slow_path < 5000",
@@ -245,8 +245,8 @@ fn without_hardware_counters_an_assertion_on_them_is_not_available() {
         "rate(slow_path_instructions) > 0",
         "instructions_per_slow_path / cycles_per_slow_path > 0.5",
     ];
-    hold(&none, Judgement::Unavailable, &texts);
-    let note = check(texts[0], &none).note;
+    hold(&without, Judgement::Unavailable, &texts);
+    let note = check(texts[0], &without).note;
     assert!(
         note.contains("has stormglass_slow_path_cache_misses_total: it takes STORMGLASS_PERF=1"),
         "{note}"

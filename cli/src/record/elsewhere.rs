@@ -79,7 +79,7 @@ fn take(args: &RecordArgs, sidecar: &Sidecar) -> Result<Vec<u8>, Failure> {
         )));
     };
     let short = if to.from.is_some_and(|oldest| oldest > from + 1000) {
-        "; it had no room for what came before"
+        "; the sidecar has nothing of before"
     } else {
         ""
     };

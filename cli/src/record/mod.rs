@@ -43,7 +43,7 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(20..=60_000))]
     every: u64,
     /// What the recording is about; whoever opens it sees it
-    #[arg(long, value_name = "TEXT", default_value = "", conflicts_with = "url")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, conflicts_with = "url")]
     note: String,
     /// Write over a file that is there
     #[arg(long)]
