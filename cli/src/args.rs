@@ -54,15 +54,26 @@ Examples:
                                                  for other machines: who knows the token may read
   stormglass run -- redis-server --port 7000     any program under the allocator, watched
   stormglass run --check --no-page -- ./program  the same, to find its misuse of memory
+  stormglass run --perf -- ./program             the same, its slow paths sampled by the processor's counters
   stormglass record -o storm.sgrec --for 60s     a minute of every process, to attach to a report
+  stormglass record -o then.sgrec --url https://build-7:7070 --ca ca.pem --token-file token --last 5m
+                                                 what another machine's sidecar has seen: five minutes until now
   stormglass replay storm.sgrec --speed 4        the page of that minute; --summary prints numbers instead
+
+Exit codes:
+  0    done; of `run`, its program's own
+  1    something failed
+  2    the command line makes no sense, or asks for something impossible
+  130  ended by Ctrl-C
+  `check`, `doctor` and `run` say more by theirs: see their help
 
 Environment:
   STORMGLASS_DIR  where segments lie (default: /dev/shm/stormglass-<user id>); must be on a tmpfs
   STORMGLASS_LIBRARY
                   the library that `run` preloads (default: libstormglass.so beside this program or in ../lib)
   STORMGLASS_PERF
-                  1: a program under the allocator samples its slow paths by the processor's counters, where there are some
+                  1: a program under the allocator samples its slow paths by the processor's counters, where there are some;
+                  for `serve`, `watch`, `run` and `bench` the same as --perf
   RUST_LOG        how much is logged to standard error (default: warn); stormglass::verdict=info for what turns on and off
   NO_COLOR        no colour in tables and in top
   STORMGLASS_...  most options have a variable of their name, which the help of each command names";
@@ -289,6 +300,10 @@ pub(crate) struct RunArgs {
     /// Find misuse of memory: writes past a block, use after free, double free (STORMGLASS_CHECK=1); slow
     #[arg(long)]
     pub(crate) check: bool,
+    /// Sample the slow paths by the processor's counters (STORMGLASS_PERF=1), and count what processor and kernel count of the
+    /// program, as `serve --perf` does; what is not counted says why
+    #[arg(long)]
+    pub(crate) perf: bool,
     /// Address and port of the page [default: 127.0.0.1:7070, or any free port]
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "no_page")]
     pub(crate) listen: Option<SocketAddr>,

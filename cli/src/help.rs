@@ -134,6 +134,10 @@ mod tests {
         assert_eq!(of("bench", "threads").as_deref(), Some("STORMGLASS_THREADS"));
         assert_eq!(of("run", "strategy").as_deref(), Some("STORMGLASS_STRATEGY"), "as the library has it");
         assert_eq!(of("run", "check").as_deref(), Some("STORMGLASS_CHECK"));
+        assert_eq!(of("serve", "token-file"), of("top", "token-file"), "one file for both ends");
+        assert_eq!(of("record", "ca").as_deref(), Some("STORMGLASS_CA"));
+        assert_eq!(of("top", "json"), None, "it asks for --once, which a habit does not say");
+        assert_eq!(of("record", "output"), None, "a file; elsewhere it is a folder");
         assert_eq!(of("compare", "library"), None, "STORMGLASS_LIBRARY is a path");
         assert_eq!(of("measure", "threads"), None, "a child is told by its parent alone");
         command.debug_assert();

@@ -38,7 +38,9 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    let matches = environment::with_twins(help::with_examples(Args::command())).get_matches();
+    let words: Vec<_> = std::env::args_os().collect();
+    let command = environment::with_twins_beside(help::with_examples(Args::command()), &words);
+    let matches = command.get_matches_from(words);
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     log(&args);
     let result = match args.command {

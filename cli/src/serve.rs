@@ -116,11 +116,16 @@ pub(crate) async fn bind(args: &ServeArgs) -> Result<Sidecar, Failure> {
     };
     let mut sidecar = listen(config).await?;
     if args.perf {
-        for problem in sidecar.count_events() {
-            output::tell(&format!("stormglass: not counted: {problem}"));
-        }
+        count(&mut sidecar);
     }
     Ok(sidecar)
+}
+
+/// Counts what processor and kernel count, and says what they do not.
+pub(crate) fn count(sidecar: &mut Sidecar) {
+    for problem in sidecar.count_events() {
+        output::tell(&format!("stormglass: not counted: {problem}"));
+    }
 }
 
 /// A sidecar that listens.

@@ -17,7 +17,9 @@ pub(crate) const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   stormglass completions bash > ~/.local/share/bash-completion/completions/stormglass
   stormglass completions zsh > ~/.zfunc/_stormglass
-  stormglass completions fish > ~/.config/fish/completions/stormglass.fish";
+  stormglass completions fish > ~/.config/fish/completions/stormglass.fish
+
+The shell makes no folder for it: `mkdir -p` it before.";
 
 pub(crate) const MAN_EXAMPLES: &str = "\
 Examples:

@@ -118,7 +118,7 @@ fn exit_codes_tell_a_mistake_from_a_broken_source() {
     assert_eq!(code(&["check", "no verdict", "--", "./there-is-no-such-program"]), Some(3));
     assert_eq!(code(&["check", "no verdict", "--recording", "/nowhere/storm.sgrec"]), Some(3));
     assert_eq!(code(&["check", "no verdict", "--url", "127.0.0.1:1", "--for", "1s"]), Some(3));
-    assert_eq!(code(&["check", "no verdict", "--url", "https://127.0.0.1:1"]), Some(2));
+    assert_eq!(code(&["check", "no verdict", "--url", "ftp://127.0.0.1:1"]), Some(2));
     assert_eq!(code(&["check", "no verdict", "--for", "0s"]), Some(1), "nobody was seen");
     assert_eq!(code(&["check", "--list", "--json"]), Some(0));
 }

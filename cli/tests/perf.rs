@@ -111,6 +111,44 @@ fn a_sidecar_counts_a_process_that_it_did_not_start() {
     assert_eq!(events.len(), 11);
     let silent = events.iter().find(|event| event["total"].is_null() && event["message"] == "");
     assert!(silent.is_none(), "{silent:?}");
+
+    let counted = series(&body(&address, "/metrics"), "stormglass_perf_events_total", &[("event", "cycles")]);
+    let check =
+        ["check", "--url", &address, "--for", "1s", "--json", "rate(perf_events{event=\"task_clock\"}) > 0"];
+    let (code, results) =
+        judged(directory.path(), &[&check[..], &["perf_events{event=\"cycles\"} >= 0"]].concat());
+    match counted {
+        Some(_) => assert_eq!((code, results), (Some(0), vec!["holds".to_owned(), "holds".to_owned()])),
+        None => assert_eq!((code, results), (Some(3), vec!["holds".to_owned(), "not_available".to_owned()])),
+    }
+}
+
+/// How a check ends, and what it says of each assertion.
+fn judged(directory: &Path, args: &[&str]) -> (Option<i32>, Vec<String>) {
+    let output = command(directory, args).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let checked: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    let assertions = checked["assertions"].as_array().expect("a list");
+    let results = assertions.iter().map(|one| one["result"].as_str().expect("a word").to_owned());
+    (output.status.code(), results.collect())
+}
+
+#[test]
+fn a_check_turns_the_counters_on_and_without_any_it_is_broken_not_failed() {
+    let directory = private();
+    let bench =
+        ["--", "bench", "--workload", "storm", "--designs", "mutex", "--seconds", "0.3", "--rounds", "1"];
+    let one = "max(cycles_per_slow_path) >= 0";
+    let (code, results) =
+        judged(directory.path(), &[&["check", "--json", "--least", "1", one][..], &bench].concat());
+    match results[0].as_str() {
+        "not_available" => assert_eq!(code, Some(3)),
+        other => assert_eq!((code, other), (Some(0), "holds")),
+    }
+    // What does not hold is known, whatever else is not.
+    let two = ["check", "--json", "--least", "1", one, "refills < 0"];
+    assert_eq!(judged(directory.path(), &[&two[..], &bench].concat()).0, Some(1));
 }
 
 #[test]

@@ -102,6 +102,17 @@ fn streams_arguments_and_exit_code_are_the_programs() {
 }
 
 #[test]
+fn perf_is_handed_on_to_the_program() {
+    let place = private();
+    let output =
+        run(place.path(), &["--no-page", "--perf", "--", "sh", "-c", "echo \"perf $STORMGLASS_PERF\""])
+            .output()
+            .expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "perf 1\n");
+}
+
+#[test]
 fn a_program_that_a_signal_ends_is_128_and_its_number() {
     let place = private();
     let output =

@@ -17,6 +17,7 @@ use crate::retired::Retired;
 use crate::source::{SharedSource, Source};
 use crate::tape::Tape;
 use crate::verdicts::Verdicts;
+use crate::watching::Watching;
 
 /// Longer than anything runs: nothing is removed.
 const FOR_EVER: Duration = Duration::from_hours(1_000_000);
@@ -31,7 +32,9 @@ impl Live {
     /// Those whose segments lie in a directory, which need not be there yet.
     #[must_use]
     pub fn new(directory: Directory) -> Live {
-        Live::of(SharedSource::new(Discovery::onlooker(directory, FOR_EVER)))
+        let watching = Watching::of(directory.clone());
+        let live = Live::of(SharedSource::new(Discovery::onlooker(directory, FOR_EVER)));
+        Live { observer: live.observer.knowing(watching), ..live }
     }
 
     /// Those of a recording, which plays from its beginning, so many times as fast as it went, and stands still at its end.
@@ -105,6 +108,13 @@ mod tests {
     use stormglass_telemetry::{Identity, Writer};
 
     use super::*;
+
+    #[test]
+    fn it_knows_what_counting_costs() {
+        let (dir, _) = crate::watching::tests::kept();
+        let mut live = Live::new(Directory::at(dir.path().join("segments")));
+        assert_eq!(live.frame().expect("JSON")["watching_cost"]["command"], "stormglass bench --cost");
+    }
 
     #[test]
     fn it_shows_what_the_page_shows_and_removes_nothing() {

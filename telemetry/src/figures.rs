@@ -162,7 +162,7 @@ impl Figure {
         Figure {
             name: "cycles_per_slow_path",
             dimension: Dimension::Number,
-            help: "Processor cycles of one slow path, by those that were sampled; no data without hardware counters.",
+            help: "Processor cycles of one slow path, by those that were sampled; not available without hardware counters.",
             per: &[Metric::SlowPathSamples],
             split: Metric::SlowPathCycles,
             of: |m| m.cycles_per_slow_path,
@@ -170,7 +170,7 @@ impl Figure {
         Figure {
             name: "instructions_per_slow_path",
             dimension: Dimension::Number,
-            help: "Instructions of one slow path, by those that were sampled; no data without hardware counters.",
+            help: "Instructions of one slow path, by those that were sampled; not available without hardware counters.",
             per: &[Metric::SlowPathSamples],
             split: Metric::SlowPathInstructions,
             of: |m| m.instructions_per_slow_path,
@@ -178,7 +178,7 @@ impl Figure {
         Figure {
             name: "cache_misses_per_slow_path",
             dimension: Dimension::Number,
-            help: "Last-level cache misses of one slow path, by those that were sampled; no data without hardware counters.",
+            help: "Last-level cache misses of one slow path, by those that were sampled; not available without hardware counters.",
             per: &[Metric::SlowPathSamples],
             split: Metric::SlowPathCacheMisses,
             of: |m| m.cache_misses_per_slow_path,
@@ -193,6 +193,11 @@ impl Figure {
     /// Its value among these measures.
     pub fn value(&self, measures: &Measures) -> Option<f64> {
         (self.of)(measures)
+    }
+
+    /// A counter that it is worked out from: where that is not counted, the figure has no value.
+    pub fn counter(&self) -> Metric {
+        self.split
     }
 
     /// The labels that it can be split by.

@@ -1,7 +1,8 @@
 //! Whether assertions hold of what was seen. Pure.
 //!
 //! Invariants: what was not seen holds nothing and breaks nothing: it is [`Judgement::NoData`], with a sentence on what
-//! is missing. A share of fewer events than `least` is no data either.
+//! is missing. A share of fewer events than `least` is no data either. What this machine or this run cannot count at all is
+//! [`Judgement::Unavailable`]: it says nothing of the program.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use stormglass_telemetry::{Delta, Dimension, Select};
 
 use super::evidence::{Seconds, Seen};
 use super::expression::{Assertion, Claim, Comparison, Counted, Fold, Matcher, Sum, Verdict, What};
-use super::selection::{cell_matchers, filtered, has_cells, is_asked, quantile, selections};
+use super::missing::{Missing, name, nobody};
+use super::selection::{cell_matchers, event, filtered, has_cells, is_asked, quantile, selections};
 
 /// How an assertion came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub(crate) enum Judgement {
     Holds,
     Fails,
     NoData,
+    /// It takes hardware counters, and no process had them.
+    Unavailable,
 }
 
 /// One assertion's result.
@@ -153,7 +157,9 @@ impl Judge<'_> {
         let far = failing.iter().copied().max_by(|a, b| distance(a).total_cmp(&distance(b)));
         let near = || pairs.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
         let Some((value, limit)) = far.or_else(near) else {
-            outcome.note = self.missing(left).or_else(|| self.missing(right)).unwrap_or_default();
+            if let Some(missing) = self.missing(left).or_else(|| self.missing(right)) {
+                (outcome.judgement, outcome.note) = missing.judged();
+            }
             return outcome;
         };
         outcome.judgement = if failing.is_empty() { Judgement::Holds } else { Judgement::Fails };
@@ -212,7 +218,7 @@ impl Judge<'_> {
     fn whole(&self, what: What, track: &Seconds, kept: &[Matcher]) -> Option<f64> {
         match what {
             What::Gauge(gauge) => track.gauge(gauge),
-            What::Figure(_) | What::Counter(_) | What::Rate(_) => {
+            What::Figure(_) | What::Counter(_) | What::Rate(_) | What::Event(_) | What::EventRate(_) => {
                 self.of_cells(what, &filtered(track.span.as_ref()?, kept), Select::ALL)
             }
             What::Histogram(_) => None,
@@ -234,6 +240,8 @@ impl Judge<'_> {
                 let count = self.of_cells(What::Counter(metric), delta, select)?;
                 Some(count / delta.elapsed?.as_secs_f64())
             }
+            What::Event(of) => Some(event(&delta.counts, of)? as f64),
+            What::EventRate(of) => Some(event(&delta.counts, of)? as f64 / delta.elapsed?.as_secs_f64()),
             What::Gauge(_) | What::Histogram(_) => None,
         }
     }
@@ -264,7 +272,7 @@ impl Judge<'_> {
     fn samples(&self, fold: Fold, counted: &Counted, track: &Seconds, all: &mut Vec<Reading>) {
         let kept = cell_matchers(&counted.labels);
         let reading = |value, place| Reading { value, place: Some(Place { process: name(track), ..place }) };
-        let is_total = fold == Fold::Sum || matches!(counted.what, What::Counter(_));
+        let is_total = fold == Fold::Sum || matches!(counted.what, What::Counter(_) | What::Event(_));
         if let What::Gauge(gauge) = counted.what {
             if fold == Fold::Sum {
                 all.extend(track.gauge(gauge).map(|value| reading(value, Place::default())));
@@ -308,7 +316,7 @@ impl Judge<'_> {
     }
 
     /// Why there is no value, if there is none.
-    fn missing(&self, sum: &Sum) -> Option<String> {
+    fn missing(&self, sum: &Sum) -> Option<Missing> {
         let empty = match self.value(sum) {
             Value::One(reading) => reading.is_none(),
             Value::Each(readings) => readings.is_empty(),
@@ -319,54 +327,10 @@ impl Judge<'_> {
             Sum::Two(left, _, right) => self
                 .missing(left)
                 .or_else(|| self.missing(right))
-                .or_else(|| Some("it comes to no number, as a division by 0 does".to_owned())),
+                .or_else(|| Some(Missing::Data("it comes to no number, as a division by 0 does".to_owned()))),
             Sum::Each(counted) | Sum::Fold(_, counted) | Sum::Quantile(_, counted) => {
-                Some(self.why_missing(counted))
+                Some(Missing::of(counted, self.seen, self.least))
             }
-        }
-    }
-
-    fn why_missing(&self, counted: &Counted) -> String {
-        let mut asked = self.seen.tracks.iter().filter(|track| is_asked(&counted.labels, track)).peekable();
-        if asked.peek().is_none() {
-            return nobody(self.seen, &counted.labels);
-        }
-        for matcher in cell_matchers(&counted.labels).iter().filter(|matcher| matcher.equal) {
-            let values: Vec<&str> = self
-                .seen
-                .tracks
-                .iter()
-                .flat_map(|track| &track.last.counts.schema.labels)
-                .filter(|label| label.name == matcher.label)
-                .flat_map(|label| label.values.iter().map(String::as_str))
-                .collect();
-            if !values.contains(&matcher.value.as_str()) {
-                let mut distinct: Vec<&str> = Vec::new();
-                for value in values {
-                    if !distinct.contains(&value) {
-                        distinct.push(value);
-                    }
-                }
-                distinct.truncate(12);
-                return format!(
-                    "no {} is \"{}\"; there are {}",
-                    matcher.label,
-                    matcher.value,
-                    distinct.join(", ")
-                );
-            }
-        }
-        match counted.what {
-            What::Figure(figure) if !figure.per.is_empty() => {
-                let per: Vec<&str> = figure.per.iter().map(|metric| metric.descriptor().name).collect();
-                format!(
-                    "fewer than {} events of {} were counted; --least sets how many it takes",
-                    self.least.max(1),
-                    per.join(" and ")
-                )
-            }
-            What::Histogram(_) => "no value was counted".to_owned(),
-            _ => "nothing was counted: too short a look, or the writer does not count it".to_owned(),
         }
     }
 }
@@ -398,42 +362,4 @@ fn pair(a: &Value, b: &Value) -> Vec<(Reading, Reading)> {
             })
             .collect(),
     }
-}
-
-/// What there is to say where no process is meant.
-fn nobody(seen: &Seen, labels: &[Matcher]) -> String {
-    if !seen.tracks.is_empty() {
-        if labels.is_empty() {
-            return "the processes were seen once only: look for longer, with --for".to_owned();
-        }
-        let mut names: Vec<String> = seen.tracks.iter().map(name).collect();
-        names.dedup();
-        names.truncate(8);
-        return format!("no process is meant by these labels; there are {}", names.join(", "));
-    }
-    match seen.dead {
-        0 => "no process was seen".to_owned(),
-        dead => format!(
-            "{dead} that had ended before the first look, and no other: --lifetime takes those too, from their birth"
-        ),
-    }
-}
-
-/// A process for people.
-fn name(track: &Seconds) -> String {
-    let process = &track.last.process;
-    let mut name = if process.pid == 0 {
-        process.command.clone()
-    } else {
-        format!("{} {}", process.command, process.pid)
-    };
-    let about: Vec<&str> = [&process.strategy, &process.workload]
-        .into_iter()
-        .map(String::as_str)
-        .filter(|word| !word.is_empty())
-        .collect();
-    if !about.is_empty() {
-        name = format!("{name} ({})", about.join(", "));
-    }
-    name
 }

@@ -2,12 +2,14 @@
 //!
 //! A [`source`](Source) shows processes to the [`evidence`], [`evaluate`] holds the [`expression`]s against it, [`output`] says what came
 //! of it. Invariant: the exit code tells what happened: 0 all hold, 1 an assertion does not hold or has no data, 2 the
-//! command line or an assertion makes no sense, 3 what was to be looked at broke, so that nothing is known.
+//! command line or an assertion makes no sense, 3 what was to be looked at broke, or has not the hardware counters that an assertion
+//! takes, so that nothing is known.
 
 mod evaluate;
 mod evidence;
 mod expression;
 mod list;
+mod missing;
 mod output;
 mod selection;
 mod source;
@@ -39,7 +41,7 @@ use source::Source;
 const WINDOW: Duration = Duration::from_secs(1);
 /// An assertion does not hold.
 const FAILED: u8 = 1;
-/// What was to be looked at broke.
+/// What was to be looked at broke, or cannot be told here.
 const BROKEN: u8 = 3;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -51,10 +53,14 @@ Examples:
                                                  any program under the allocator
   stormglass check --url 127.0.0.1:7070 --for 30s 'no verdict'
                                                  a sidecar that serves already, for half a minute
+  stormglass check --url https://build-7:7070 --ca ca.pem --token-file token --for 30s 'no verdict'
+                                                 the same on another machine, over TLS
   stormglass check --recording storm.sgrec 'retry_storm{class=\"8192\"}'
                                                  a recording; this one must have the storm in it
   stormglass check --for 10s 'max(live_bytes) < 512MiB' 'lock_contended_ratio{strategy=\"mutex\"} < 20%'
                                                  this user's processes, as they run
+  stormglass check 'max(cache_misses_per_slow_path) < 40' -- ./my-tests
+                                                 by the processor's counters, which it turns on; exit code 3 where there are none
   stormglass check --junit check.xml --json 'no verdict' -- bench --seconds 0.5
   stormglass check --list                        everything that an assertion may name
 
@@ -74,7 +80,8 @@ Exit codes:
   0  all assertions hold
   1  an assertion does not hold, or there is no data for it
   2  the command line or an assertion makes no sense; nothing was run
-  3  the program, the sidecar or the file that was to be looked at broke";
+  3  the program, the sidecar or the file that was to be looked at broke, or an assertion takes hardware counters that no
+     process has, and no other failed";
 
 /// What to check, and how to say what came of it.
 #[derive(Debug, Group)]
@@ -118,9 +125,10 @@ pub(crate) struct CheckArgs {
 }
 
 impl CheckArgs {
-    fn source(&self) -> Result<Box<dyn Source>, Failure> {
+    fn source(&self, assertions: &[Assertion]) -> Result<Box<dyn Source>, Failure> {
         if !self.command.is_empty() {
-            return Ok(Box::new(source::Command::new(self.command.clone())));
+            let perf = assertions.iter().any(Assertion::takes_samples);
+            return Ok(Box::new(source::Command::new(self.command.clone(), perf)));
         }
         if let Some(file) = &self.recording {
             return Ok(Box::new(source::Recording(file.clone())));
@@ -154,7 +162,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         // Before anything runs: who wants the file should not wait for nothing.
         write(path, "")?;
     }
-    let source = args.source()?;
+    let source = args.source(&assertions)?;
     let name = source.name();
     let since = if args.lifetime { Since::Birth } else { Since::FirstLook };
     let started = Instant::now();
@@ -168,7 +176,13 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
         outcomes: assertions.iter().map(|assertion| evaluate::judge(assertion, &seen, args.least)).collect(),
     };
     say(args, &checked)?;
-    Ok(if checked.holds() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if checked.holds() {
+        ExitCode::SUCCESS
+    } else if checked.is_known() {
+        ExitCode::from(FAILED)
+    } else {
+        ExitCode::from(BROKEN)
+    })
 }
 
 /// The assertions, or all that is wrong with them.

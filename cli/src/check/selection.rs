@@ -2,6 +2,7 @@
 //!
 //! Invariant: what a label takes is decided here alone, for single values and for what is worked out from several.
 
+use stormglass_telemetry::perf::Event;
 use stormglass_telemetry::{Counts, Delta, Label, Metric, Select};
 
 use super::evidence::Seconds;
@@ -67,7 +68,7 @@ pub(super) fn selections(what: What, counts: &Counts) -> Vec<(Select, Option<Str
     let labels = match what {
         What::Figure(figure) => figure.labels(),
         What::Counter(metric) | What::Rate(metric) | What::Histogram(metric) => metric.descriptor().labels,
-        What::Gauge(_) => &[],
+        What::Gauge(_) | What::Event(_) | What::EventRate(_) => &[],
     };
     let mut all = vec![(Select::ALL, None, None)];
     if labels.contains(&Label::Class) {
@@ -91,6 +92,16 @@ pub(super) fn selections(what: What, counts: &Counts) -> Vec<(Select, Option<Str
             .collect();
     }
     all
+}
+
+/// How often an event happened, if it is counted: a sidecar's, so that its cells stand beside those that this build's writers know.
+pub(super) fn event(counts: &Counts, event: Event) -> Option<u64> {
+    let schema = &counts.schema;
+    let name = Metric::PerfEvents.descriptor().name;
+    let family = schema.families.iter().find(|family| family.name == name)?;
+    let label = &schema.labels[*family.labels.first()?];
+    let at = label.values.iter().position(|value| value == event.name())?;
+    counts.values.get(family.start + at).copied()
 }
 
 /// The bound at or below which this share of the values lies, in base units; infinite if it is above every bound, so that

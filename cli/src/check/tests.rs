@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stormglass_telemetry::{Counts, Liveness, Metric, Process, Schema, Snapshot};
+use stormglass_telemetry::{
+    Counts, Family, Inside, LabelValues, Liveness, Metric, Process, Schema, Shape, Snapshot,
+};
 
 use super::evaluate::{Judgement, Outcome, judge};
 use super::evidence::{Evidence, Seen, Since};
@@ -81,7 +83,7 @@ fn hold(seen: &Seen, wanted: Judgement, texts: &[&str]) {
         assert_eq!(outcome.judgement, wanted, "{text}: {outcome:?}");
         assert_eq!(
             outcome.note.is_empty(),
-            wanted != Judgement::NoData || outcome.value.is_some(),
+            !matches!(wanted, Judgement::NoData | Judgement::Unavailable) || outcome.value.is_some(),
             "{outcome:?}"
         );
     }
@@ -151,6 +153,119 @@ fn what_was_not_counted_is_no_data_and_does_not_pass() {
 
     let nothing = seen(Since::FirstLook, |_| Vec::new());
     hold(&nothing, Judgement::NoData, &["no verdict", "max(refills) < 1", "max(live_bytes) < 1"]);
+}
+
+/// One whose slow paths are sampled by some of the hardware counters: in class 8192, shard 3, each costs 1000 cycles and, where
+/// they are counted, 30 cache misses; in shard 4 a tenth of that.
+fn sampled(pid: u32, inside: Inside, seconds: f64) -> Snapshot {
+    let mut snapshot = process(pid, "mutex", seconds);
+    snapshot.counts = Counts::zero(Arc::new(Schema::of(Shape { inside, ..Shape::MID })));
+    let samples = seconds * 500.0;
+    for (shard, cost) in [(3, 1.0), (4, 0.1)] {
+        add(&mut snapshot, Metric::SlowPathSamples, &[3, shard], 0, samples);
+        for (has, metric, each) in [
+            (inside.cycles, Metric::SlowPathCycles, 1000.0),
+            (inside.instructions, Metric::SlowPathInstructions, 400.0),
+            (inside.cache_misses, Metric::SlowPathCacheMisses, 30.0),
+        ] {
+            if has {
+                add(&mut snapshot, metric, &[3, shard], 0, samples * each * cost);
+            }
+        }
+    }
+    snapshot
+}
+
+#[test]
+fn slow_paths_are_judged_by_hardware_counters_where_there_are_some() {
+    let all = Inside { cycles: true, instructions: true, cache_misses: true };
+    let seen_all = seen(Since::FirstLook, |at| vec![sampled(1, all, at)]);
+    hold(
+        &seen_all,
+        Judgement::Holds,
+        &[
+            "max(cache_misses_per_slow_path) == 30",
+            "cache_misses_per_slow_path{shard=\"4\"} == 3",
+            "cycles_per_slow_path < 1000",
+            "max(cycles_per_slow_path{class=\"8192\"}) == 1000",
+            "instructions_per_slow_path / cycles_per_slow_path > 0.3",
+            "rate(slow_path_samples) > 900",
+            "sum(slow_path_cache_misses{shard!=\"3\"}) == 6000",
+        ],
+    );
+    let worst = check("max(cache_misses_per_slow_path) < 10", &seen_all);
+    assert_eq!((worst.judgement, worst.value), (Judgement::Fails, Some(30.0)));
+    assert_eq!(worst.place.and_then(|place| place.shard).as_deref(), Some("3"));
+}
+
+/// One of a sidecar with `--perf` on a machine without a PMU: a million nanoseconds a millisecond, and no cycles.
+fn evented(seconds: f64) -> Snapshot {
+    let mut snapshot = process(1, "mutex", seconds);
+    let own = &snapshot.counts.schema;
+    let mut labels = own.labels.clone();
+    let descriptor = Metric::PerfEvents.descriptor();
+    let family = Family { labels: vec![labels.len()], ..Family::of(&descriptor) };
+    labels.push(LabelValues { name: "event".to_owned(), values: vec!["task_clock".to_owned()] });
+    let families = own.families.iter().cloned().chain([family]).collect();
+    snapshot.counts = Counts::zero(Arc::new(Schema::new(labels, families)));
+    let last = snapshot.counts.values.len() - 1;
+    snapshot.counts.values[last] = (seconds * 1e9) as u64;
+    snapshot
+}
+
+#[test]
+fn events_are_judged_where_a_sidecar_counts_them() {
+    let busy = seen(Since::FirstLook, |at| vec![evented(at)]);
+    hold(
+        &busy,
+        Judgement::Holds,
+        &[
+            "rate(perf_events{event=\"task_clock\"}) > 990000000",
+            "max(rate(perf_events{event=\"task_clock\",strategy=\"mutex\"})) < 1010000000",
+            "sum(stormglass_perf_events_total{event=\"task_clock\"}) > 3000000000",
+        ],
+    );
+    hold(
+        &busy,
+        Judgement::Unavailable,
+        &["perf_events{event=\"cycles\"} < 1", "max(rate(perf_events{event=\"cycles\"})) < 1"],
+    );
+    let none = seen(Since::FirstLook, |at| vec![storming(1, "mutex", 0.0, at)]);
+    hold(&none, Judgement::Unavailable, &["perf_events{event=\"cache_misses\"} < 1"]);
+    assert!(check("perf_events{event=\"cycles\"} < 1", &none).note.contains("serve --perf"));
+}
+
+#[test]
+fn without_hardware_counters_an_assertion_on_them_is_not_available() {
+    let without = seen(Since::FirstLook, |at| vec![storming(1, "mutex", 0.0, at)]);
+    let texts = [
+        "max(cache_misses_per_slow_path) < 40",
+        "cycles_per_slow_path < 5000",
+        "slow_path_samples > 0",
+        "rate(slow_path_instructions) > 0",
+        "instructions_per_slow_path / cycles_per_slow_path > 0.5",
+    ];
+    hold(&without, Judgement::Unavailable, &texts);
+    let note = check(texts[0], &without).note;
+    assert!(
+        note.contains("has stormglass_slow_path_cache_misses_total: it takes STORMGLASS_PERF=1"),
+        "{note}"
+    );
+    // Of the three, those that are counted have a value.
+    let cycles = Inside { cycles: true, ..Inside::NONE };
+    let some = seen(Since::FirstLook, |at| vec![sampled(1, cycles, at)]);
+    hold(&some, Judgement::Holds, &["max(cycles_per_slow_path) == 1000"]);
+    hold(&some, Judgement::Unavailable, &["cache_misses_per_slow_path < 40"]);
+    // Where nobody is, nobody knows whether they would have had counters; and too few samples are too few.
+    let nobody = seen(Since::FirstLook, |_| Vec::new());
+    hold(&nobody, Judgement::NoData, &["cycles_per_slow_path < 1"]);
+    let idle = seen(Since::FirstLook, |_| vec![sampled(1, cycles, 0.1)]);
+    hold(&idle, Judgement::NoData, &["cycles_per_slow_path < 1"]);
+    for (text, takes) in
+        [("1 < 2 * max(cycles_per_slow_path)", true), ("no verdict", false), ("refills > 1", false)]
+    {
+        assert_eq!(Assertion::parse(text).expect("understood").takes_samples(), takes, "{text}");
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ const BESIDE: f64 = 0.25;
 #[derive(Debug, Group)]
 pub(crate) struct CostArgs {
     /// Measure what counting costs, against a build without counters, and with a sidecar that is scraped ten times a second; of the
-    /// allocator of every size (general), of the mid pool (pool), or of both (all)
+    /// allocator of every size (general), of the mid pool (pool), or of both (all, which is meant without a word)
     #[arg(
         long = "cost",
         value_name = "WHAT",

@@ -101,6 +101,8 @@ impl Finding {
     }
 }
 
+/// Where they can be had.
+const PERF: &str = "`serve --perf`, `run --perf`, `bench --perf`";
 const MIB: u64 = 1 << 20;
 /// Room for the segments of a few dozen processes.
 const ROOM: u64 = 64 * MIB;
@@ -224,18 +226,21 @@ fn perf(perf: Perf) -> Finding {
             Level::Limited,
             what,
             format!("software events alone (perf_event_paranoid is {level}): there is no performance unit"),
-            Some("a virtual machine has one only if its host hands it on; a physical one should"),
+            Some(
+                "a virtual machine has one only if its host hands it on; a physical one should. `serve --perf` and `run --perf` count \
+                 faults, switches and time nevertheless; `check` says of the rest that it is not available",
+            ),
         ),
         (Some(level), true) if perf.capable || level <= 1 => Finding::new(
             Level::Works,
             what,
-            format!("hardware and software (perf_event_paranoid is {level})"),
+            format!("hardware and software (perf_event_paranoid is {level}): {PERF}"),
             None,
         ),
         (Some(2), true) => Finding::new(
             Level::Works,
             what,
-            "hardware and software, of this user's own code (perf_event_paranoid is 2)",
+            format!("hardware and software, of this user's own code (perf_event_paranoid is 2): {PERF}"),
             Some(kernel_too),
         ),
         (Some(level), true) => Finding::new(

@@ -46,7 +46,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         if args.no_page {
             return watched(command, relay, &place).await;
         }
-        let sidecar = bind(args, place.directory()).await?;
+        let mut sidecar = bind(args, place.directory()).await?;
+        if args.perf {
+            serve::count(&mut sidecar);
+        }
         output::tell(serve::address_line(&sidecar).trim_end());
         serve::beside(sidecar, watched(command, relay, &place)).await
     })?;
@@ -60,6 +63,9 @@ fn command(args: &RunArgs, library: &std::path::Path, directory: &Directory) -> 
     }
     if args.check {
         command.env("STORMGLASS_CHECK", "1");
+    }
+    if args.perf {
+        command.env("STORMGLASS_PERF", "1");
     }
     command
 }

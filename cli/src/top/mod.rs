@@ -45,6 +45,8 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   stormglass top                                 this user's processes, the worst first
   stormglass top --url 127.0.0.1:7070            those of a sidecar that serves already
+  stormglass top --url https://build-7:7070 --ca ca.pem --token-file token
+                                                 of one on another machine, over TLS
   stormglass top --recording storm.sgrec --speed 4
                                                  what was recorded, four times as fast
   stormglass top --once                          print one picture and end

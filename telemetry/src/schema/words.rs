@@ -101,8 +101,9 @@ impl Inside {
     /// None: not asked for, or not to be had.
     pub const NONE: Inside = Inside { cycles: false, instructions: false, cache_misses: false };
 
-    /// Whether a metric is counted, as far as it depends on this.
-    fn has(self, metric: Metric) -> bool {
+    /// Whether a metric is counted, as far as it depends on this. [`Inside::NONE`] has every metric that takes no hardware counter.
+    #[must_use]
+    pub fn has(self, metric: Metric) -> bool {
         match metric {
             Metric::SlowPathCycles => self.cycles,
             Metric::SlowPathInstructions => self.instructions,

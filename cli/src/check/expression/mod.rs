@@ -5,7 +5,8 @@
 //! sum        product (('+' | '-') product)*
 //! product    factor (('*' | '/') factor)*
 //! factor     NUMBER UNIT? | '(' sum ')' | FOLD '(' counted ')' | counted
-//! counted    rate '(' NAME LABELS? ')' | NAME LABELS?                             NAME of a figure or of a metric
+//! counted    rate '(' NAME LABELS? ')' | NAME LABELS?                             NAME of a figure or of a metric; of
+//!                                                                                 perf_events, the label event must say which
 //! FOLD       min | max | avg | sum | p50 | p90 | p99 | p999
 //! LABELS     '{' LABEL ('=' | '!=') VALUE (',' ...)* '}'
 //! COMPARISON '<' | '<=' | '>' | '>=' | '==' | '!='
@@ -21,7 +22,8 @@ mod parser;
 mod tests;
 mod units;
 
-use stormglass_telemetry::{Dimension, Figure, Metric, diagnosis};
+use stormglass_telemetry::perf::Event;
+use stormglass_telemetry::{Dimension, Figure, Inside, Metric, diagnosis};
 
 pub(crate) use mistake::Mistake;
 pub(crate) use names::{Gauge, listed};
@@ -82,6 +84,17 @@ impl Sum {
     }
 }
 
+impl Sum {
+    /// Everything that is counted in it.
+    fn counted(&self) -> Vec<&Counted> {
+        match self {
+            Sum::Number(..) => Vec::new(),
+            Sum::Each(counted) | Sum::Fold(_, counted) | Sum::Quantile(_, counted) => vec![counted],
+            Sum::Two(left, _, right) => [left.counted(), right.counted()].concat(),
+        }
+    }
+}
+
 /// Something that is counted, and where.
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
@@ -99,9 +112,23 @@ pub(crate) enum What {
     Rate(Metric),
     Gauge(Gauge),
     Histogram(Metric),
+    /// What processor or kernel counted of a process in the span, as a sidecar with `--perf` tells.
+    Event(Event),
+    /// The same for each second.
+    EventRate(Event),
 }
 
 impl What {
+    /// The metric of sampled slow paths that it is, or is worked out from: such are counted where there are hardware counters.
+    pub(crate) fn sampled(self) -> Option<Metric> {
+        let metric = match self {
+            What::Figure(figure) => figure.counter(),
+            What::Counter(metric) | What::Rate(metric) | What::Histogram(metric) => metric,
+            What::Gauge(_) | What::Event(_) | What::EventRate(_) => return None,
+        };
+        (!Inside::NONE.has(metric)).then_some(metric)
+    }
+
     pub(crate) fn dimension(self) -> Dimension {
         let unit = |metric: Metric| match metric.descriptor().unit {
             stormglass_telemetry::Unit::Seconds => Dimension::Seconds,
@@ -117,6 +144,8 @@ impl What {
                 _ => Dimension::PerSecond,
             },
             What::Gauge(gauge) => gauge.dimension(),
+            What::Event(_) => Dimension::Number,
+            What::EventRate(_) => Dimension::PerSecond,
         }
     }
 }
@@ -188,6 +217,12 @@ impl Matcher {
 }
 
 impl Assertion {
+    /// Whether slow paths must be sampled for it.
+    pub(crate) fn takes_samples(&self) -> bool {
+        let Claim::Compare { left, right, .. } = &self.claim else { return false };
+        [left.counted(), right.counted()].concat().iter().any(|counted| counted.what.sampled().is_some())
+    }
+
     /// Understands an assertion.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The names that an assertion may use, and which one was probably meant.
 
+use stormglass_telemetry::perf::Event;
 use stormglass_telemetry::{Dimension, Figure, Held, Kind, Metric, Scope, Snapshot};
 
 use super::What;
@@ -46,16 +47,19 @@ impl Gauge {
     }
 }
 
+/// Whether a name is a metric's; its prefix may be left out, and so may `_total`.
+fn is_metric(metric: Metric, name: &str) -> bool {
+    let full = metric.descriptor().name;
+    let short = full.strip_prefix(PREFIX).unwrap_or(full);
+    full == name || short == name || short.strip_suffix("_total") == Some(name)
+}
+
 /// What a name of a figure or a metric means; a metric's prefix may be left out, and so may `_total`.
 pub(super) fn what(name: &str) -> Option<What> {
     if let Some(figure) = Figure::named(name) {
         return Some(What::Figure(figure));
     }
-    let metric = Metric::ALL.iter().copied().find(|metric| {
-        let full = metric.descriptor().name;
-        let short = full.strip_prefix(PREFIX).unwrap_or(full);
-        full == name || short == name || short.strip_suffix("_total") == Some(name)
-    })?;
+    let metric = Metric::ALL.iter().copied().find(|&metric| is_metric(metric, name))?;
     let descriptor = metric.descriptor();
     match (descriptor.scope, descriptor.kind) {
         (Scope::Process, _) => Gauge::of(metric).map(What::Gauge),
@@ -65,12 +69,39 @@ pub(super) fn what(name: &str) -> Option<What> {
     }
 }
 
+/// The label that says which of the events of `perf_events` is meant.
+pub(super) const EVENT: &str = "event";
+
+/// Whether a name is that of the events that a sidecar with `--perf` counts.
+pub(super) fn is_events(name: &str) -> bool {
+    is_metric(Metric::PerfEvents, name)
+}
+
+/// The event of that name.
+pub(super) fn event(name: &str) -> Option<Event> {
+    Event::ALL.into_iter().find(|event| event.name() == name)
+}
+
+/// What to say if it is not said which event is meant.
+pub(super) fn which_event(name: &str) -> String {
+    let all: Vec<&str> = Event::ALL.iter().map(|event| event.name()).collect();
+    format!(
+        "`{name}` is of one event, such as {name}{{event=\"cache_misses\"}}: take one of {}",
+        all.join(", ")
+    )
+}
+
+/// The labels of an event.
+pub(super) fn event_labels() -> Vec<&'static str> {
+    std::iter::once(EVENT).chain(PROCESS_LABELS).collect()
+}
+
 /// The labels by which this can be asked for.
 pub(super) fn labels(what: What) -> Vec<&'static str> {
     let own = match what {
         What::Figure(figure) => figure.labels(),
         What::Counter(metric) | What::Rate(metric) | What::Histogram(metric) => metric.descriptor().labels,
-        What::Gauge(_) => &[],
+        What::Gauge(_) | What::Event(_) | What::EventRate(_) => &[],
     };
     own.iter().map(|label| label.name()).chain(PROCESS_LABELS).collect()
 }
@@ -100,14 +131,22 @@ pub(crate) fn listed() -> Vec<Listed> {
         let what = what(&name)?;
         let kind = match what {
             What::Figure(_) => "figure",
-            What::Counter(_) | What::Rate(_) => "counter",
+            What::Counter(_) | What::Rate(_) | What::Event(_) | What::EventRate(_) => "counter",
             What::Gauge(_) => "gauge",
             What::Histogram(_) => "histogram",
         };
         let own = labels(what).into_iter().filter(|label| !PROCESS_LABELS.contains(label)).collect();
         Some(Listed { kind, name, labels: own, dimension: what.dimension(), help: help.to_owned() })
     });
-    all.collect()
+    let events = Metric::PerfEvents.descriptor();
+    let events = Listed {
+        kind: "counter",
+        name: events.name.strip_prefix(PREFIX).unwrap_or(events.name).to_owned(),
+        labels: vec![EVENT],
+        dimension: Dimension::Number,
+        help: events.help.to_owned(),
+    };
+    all.chain([events]).collect()
 }
 
 /// The known name that is nearest to one that is not known, if one is near.

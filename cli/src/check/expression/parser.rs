@@ -214,10 +214,11 @@ impl Parser<'_> {
             let at = self.next;
             // One level: what stands in a rate is a name.
             let mut counted = self.name()?;
-            let What::Counter(metric) = counted.what else {
-                return Err(self.wrong_at(at, "a rate is of a counter; this is none"));
+            counted.what = match counted.what {
+                What::Counter(metric) => What::Rate(metric),
+                What::Event(event) => What::EventRate(event),
+                _ => return Err(self.wrong_at(at, "a rate is of a counter; this is none")),
             };
-            counted.what = What::Rate(metric);
             self.close()?;
             return Ok(counted);
         }
@@ -233,10 +234,28 @@ impl Parser<'_> {
                 "`{word}` is a verdict, which has no value: assert `{word}` or `no {word}`"
             )));
         }
+        if names::is_events(&word) {
+            return self.event(&word);
+        }
         let what = names::what(&word).ok_or_else(|| self.wrong(names::unknown(&word)))?;
         self.next += 1;
         let labels = self.labels(&format!("`{word}`"), &names::labels(what))?;
         Ok(Counted { what, labels })
+    }
+
+    /// One of the events that `perf_events` has.
+    fn event(&mut self, word: &str) -> Result<Counted, Mistake> {
+        let at = self.next;
+        self.next += 1;
+        let mut labels = self.labels(&format!("`{word}`"), &names::event_labels())?;
+        let which = labels.iter().position(|matcher| matcher.label == names::EVENT && matcher.equal);
+        let event = which.and_then(|which| names::event(&labels.swap_remove(which).value));
+        match event {
+            Some(event) if labels.iter().all(|matcher| matcher.label != names::EVENT) => {
+                Ok(Counted { what: What::Event(event), labels })
+            }
+            _ => Err(self.wrong_at(at, names::which_event(word))),
+        }
     }
 
     /// What stands in braces, if there are any.

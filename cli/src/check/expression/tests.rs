@@ -108,11 +108,27 @@ fn everything_that_is_listed_can_be_named() {
     for one in all {
         let text = match one.kind {
             "histogram" => format!("p50({}) > 0", one.name),
+            _ if one.labels == ["event"] => format!("max(rate({}{{event=\"cycles\"}})) > 0", one.name),
             _ => format!("max({}) > 0", one.name),
         };
         assert!(Assertion::parse(&text).is_ok(), "{text}");
         assert!(one.help.ends_with('.') && !one.help.is_empty());
     }
+}
+
+#[test]
+fn an_event_is_asked_for_by_its_name() {
+    assert!(Assertion::parse("perf_events{command!=\"x\",event=\"page_faults\"} < 1").is_ok());
+    for text in [
+        "perf_events < 1",
+        "perf_events{event!=\"cycles\"} < 1",
+        "perf_events{event=\"cycels\"} < 1",
+        "perf_events{event=\"cycles\",event=\"cycles\"} < 1",
+        "rate(perf_events{command=\"x\"}) < 1",
+    ] {
+        assert!(mistake(text).contains("take one of cycles, instructions"), "{text}: {}", mistake(text));
+    }
+    assert!(mistake("perf_events{class=\"8192\"} < 1").contains("has no label `class`"));
 }
 
 /// Texts that are nearly assertions.

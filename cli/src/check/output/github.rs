@@ -9,9 +9,15 @@ use crate::check::evaluate::Judgement;
 pub(crate) fn annotations(checked: &Checked) -> String {
     let mut text = String::new();
     for outcome in checked.outcomes.iter().filter(|outcome| outcome.judgement != Judgement::Holds) {
-        let title = if outcome.judgement == Judgement::NoData { "no data" } else { "an assertion failed" };
+        let title = match outcome.judgement {
+            Judgement::NoData => "no data",
+            Judgement::Unavailable => "not available",
+            Judgement::Holds | Judgement::Fails => "an assertion failed",
+        };
         let what = match outcome.judgement {
-            Judgement::NoData => format!("{}: no data: {}", outcome.assertion, details(outcome)),
+            Judgement::NoData | Judgement::Unavailable => {
+                format!("{}: {title}: {}", outcome.assertion, details(outcome))
+            }
             _ if outcome.value.is_some() => {
                 format!("{}: it is {}; {}", outcome.assertion, value(outcome), details(outcome))
             }

@@ -1,4 +1,4 @@
-//! JUnit's XML, as CI systems read it. An assertion that fails is a failure; one without data an error.
+//! JUnit's XML, as CI systems read it. An assertion that fails is a failure; one without data, or that is not available here, an error.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ pub(crate) fn junit(checked: &Checked) -> String {
         "tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{:.3}\"",
         checked.outcomes.len(),
         checked.count(Judgement::Fails),
-        checked.count(Judgement::NoData),
+        checked.count(Judgement::NoData) + checked.count(Judgement::Unavailable),
         checked.seconds
     );
     let mut text = format!(
@@ -31,6 +31,12 @@ pub(crate) fn junit(checked: &Checked) -> String {
             }
             Judgement::NoData => {
                 writeln!(text, "><error message=\"no data: {details}\" type=\"no data\"/></testcase>")
+            }
+            Judgement::Unavailable => {
+                writeln!(
+                    text,
+                    "><error message=\"not available: {details}\" type=\"not available\"/></testcase>"
+                )
             }
         };
     }

@@ -36,11 +36,20 @@ impl Checked {
         self.count(Judgement::Holds) == self.outcomes.len()
     }
 
+    /// Whether an assertion failed for what was seen, or not seen, of the processes.
+    pub(crate) fn is_known(&self) -> bool {
+        self.count(Judgement::Fails) + self.count(Judgement::NoData) > 0
+    }
+
     /// The outcome in a line.
     fn line(&self) -> String {
         let count = self.outcomes.len();
+        let unavailable = match self.count(Judgement::Unavailable) {
+            0 => String::new(),
+            some => format!(", {some} not available"),
+        };
         format!(
-            "{count} assertion{}: {} hold, {} fail, {} without data; {} process{} seen",
+            "{count} assertion{}: {} hold, {} fail, {} without data{unavailable}; {} process{} seen",
             if count == 1 { "" } else { "s" },
             self.count(Judgement::Holds),
             self.count(Judgement::Fails),
@@ -57,6 +66,7 @@ impl Judgement {
             Judgement::Holds => "ok",
             Judgement::Fails => "FAILED",
             Judgement::NoData => "NO DATA",
+            Judgement::Unavailable => "NOT AVAILABLE",
         }
     }
 
@@ -65,6 +75,7 @@ impl Judgement {
             Judgement::Holds => "holds",
             Judgement::Fails => "fails",
             Judgement::NoData => "no_data",
+            Judgement::Unavailable => "not_available",
         }
     }
 }

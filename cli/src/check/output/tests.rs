@@ -71,6 +71,27 @@ fn junit_tells_failures_from_errors_and_is_xml_whatever_is_said() {
 }
 
 #[test]
+fn what_is_not_available_is_said_in_every_form_and_is_no_failure() {
+    let mut all = checked();
+    for outcome in &mut all.outcomes {
+        outcome.judgement = Judgement::Unavailable;
+        outcome.value = None;
+    }
+    assert!(!all.holds() && !all.is_known());
+    let text = table(&all, Colour::Plain);
+    assert!(
+        text.contains("NOT AVAILABLE  p99(x)") && text.contains("0 without data, 3 not available;"),
+        "{text}"
+    );
+    assert_eq!(json(&all)["assertions"][0]["result"], "not_available");
+    assert!(
+        junit(&all).contains("failures=\"0\" errors=\"3\"") && junit(&all).contains("type=\"not available\"")
+    );
+    assert!(annotations(&all).contains("%3A not available::p99(x) < 1"), "{}", annotations(&all));
+    assert!(checked().is_known(), "one failed");
+}
+
+#[test]
 fn annotations_are_of_what_does_not_hold_and_one_line_each() {
     let text = annotations(&checked());
     assert_eq!(text.lines().count(), 2);

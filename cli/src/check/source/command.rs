@@ -24,12 +24,14 @@ pub(crate) const BENCH: &str = "bench";
 /// What is to be run.
 pub(crate) struct Command {
     words: Vec<OsString>,
+    /// Whether its slow paths are to be sampled by hardware counters.
+    perf: bool,
 }
 
 impl Command {
-    /// `bench` and its options, or a program and its arguments.
-    pub(crate) fn new(words: Vec<OsString>) -> Command {
-        Command { words }
+    /// `bench` and its options, or a program and its arguments; with `perf`, its slow paths are sampled by hardware counters.
+    pub(crate) fn new(words: Vec<OsString>, perf: bool) -> Command {
+        Command { words, perf }
     }
 
     fn command(&self, place: &run::Place) -> Result<process::Command, Failure> {
@@ -49,6 +51,10 @@ impl Source for Command {
     fn look(self: Box<Self>, evidence: &mut Evidence) -> Result<(), String> {
         let place = run::Place::make().map_err(|failure| failure.sentence().to_owned())?;
         let mut command = self.command(&place).map_err(|failure| failure.sentence().to_owned())?;
+        if self.perf {
+            // Both the benchmark, as --perf, and the library heed it.
+            command.env("STORMGLASS_PERF", "1");
+        }
         // Standard output is the check's own.
         command.stdin(Stdio::null()).stdout(io::stderr());
         let name = self.words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();

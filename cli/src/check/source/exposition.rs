@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stormglass_telemetry::{
-    Counts, Family, Kind, Label, LabelValues, Liveness, Metric, Op, Process, Schema, Scope, Snapshot,
+    Counts, Descriptor, Family, Kind, Label, LabelValues, Liveness, Metric, Op, Process, Schema, Scope,
+    Snapshot,
 };
 
 use crate::check::evidence::Sight;
@@ -16,6 +17,9 @@ use crate::check::verdicts::{self, Raised};
 
 /// The gauge of verdicts that are on.
 const ACTIVE: &str = "stormglass_verdict_active";
+/// The counter that a sidecar with `--perf` has of each process, by event.
+const EVENTS: Descriptor = Metric::PerfEvents.descriptor();
+const EVENT: &str = "event";
 /// Cells of one group at most: more are no sidecar's.
 const CELLS: usize = 1 << 22;
 
@@ -165,7 +169,11 @@ fn metric(name: &str) -> Option<(Metric, &str)> {
 /// What a group counts; `None` if it is more than anything counts.
 fn schema<'a>(series: impl Iterator<Item = &'a Series>) -> Option<Schema> {
     let (mut classes, mut shards, mut found) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut events = BTreeSet::new();
     for series in series {
+        if series.name == EVENTS.name {
+            events.extend(series.labels.get(EVENT).cloned());
+        }
         let Some((metric, _)) = metric(&series.name) else { continue };
         found.insert(metric as usize);
         let number = |label: &str| series.labels.get(label).and_then(|value| value.parse::<u64>().ok());
@@ -180,7 +188,7 @@ fn schema<'a>(series: impl Iterator<Item = &'a Series>) -> Option<Schema> {
         Label::Shard => texts(&shards),
         Label::Op => Op::ALL.iter().map(|op| op.name().to_owned()).collect(),
     };
-    let labels: Vec<LabelValues> = Label::ALL
+    let mut labels: Vec<LabelValues> = Label::ALL
         .iter()
         .map(|&label| LabelValues { name: label.name().to_owned(), values: values(label) })
         .collect();
@@ -189,7 +197,11 @@ fn schema<'a>(series: impl Iterator<Item = &'a Series>) -> Option<Schema> {
         let shown = found.contains(&(metric as usize)) || by_shard && descriptor.labels.contains(&Label::Op);
         shown && descriptor.scope != Scope::Process
     });
-    let families: Vec<Family> = counted.map(|metric| Family::of(&metric.descriptor())).collect();
+    let mut families: Vec<Family> = counted.map(|metric| Family::of(&metric.descriptor())).collect();
+    if !events.is_empty() {
+        families.push(Family { labels: vec![labels.len()], ..Family::of(&EVENTS) });
+        labels.push(LabelValues { name: EVENT.to_owned(), values: events.into_iter().collect() });
+    }
     let cells = families
         .iter()
         .map(|f| f.labels.iter().map(|&l| labels[l].values.len()).product::<usize>() * f.width);
@@ -206,7 +218,9 @@ fn sight(series: &[Series], schema: &Arc<Schema>, process: &Arc<Process>, taken:
         if let Some((_, gauge)) = gauges.iter_mut().find(|(gauge, _)| gauge.0 == metric) {
             *gauge = Some(one.value);
         }
-        let Some(family) = schema.family(metric) else { continue };
+        // Events are known by their name: no writer's table has their label.
+        let by_name = || schema.families.iter().find(|family| family.name == one.name);
+        let Some(family) = schema.family(metric).or_else(by_name) else { continue };
         let Some(start) = cell(schema, family, &one.labels) else { continue };
         let stored = (one.value * family.divisor).round() as u64;
         match part {
@@ -295,6 +309,7 @@ fn uncumulate(counts: &mut Counts) {
 mod tests {
     use proptest::prelude::*;
     use stormglass_telemetry::Select;
+    use stormglass_telemetry::perf::Event;
 
     use super::*;
 
@@ -323,6 +338,24 @@ mod tests {
         assert_eq!(counts.sum(Metric::LargeFrees, Select::ALL), None, "a mid pool has none");
         let odd = all.iter().find(|sight| sight.snapshot.process.command.contains('"')).expect("it is there");
         assert_eq!(odd.snapshot.process.command, "say \"hi\"\\");
+    }
+
+    #[test]
+    fn events_of_a_sidecar_are_counted_by_their_name() {
+        let page = |cycles: u64| {
+            format!(
+                "stormglass_threads{{command=\"x\"}} 2\n\
+                 stormglass_perf_events_total{{command=\"x\",event=\"cycles\"}} {cycles}\n\
+                 stormglass_perf_events_total{{command=\"x\",event=\"page_faults\"}} 7\n"
+            )
+        };
+        let scrapes = [1, 2].map(|n| (n, parse(&page(1000 * n)).expect("a page")));
+        let counts = sights(&scrapes).pop().expect("the last").1.remove(0).snapshot.counts;
+        let of = |event| crate::check::selection::event(&counts, event);
+        assert_eq!(
+            (of(Event::Cycles), of(Event::PageFaults), of(Event::Migrations)),
+            (Some(2000), Some(7), None)
+        );
     }
 
     #[test]

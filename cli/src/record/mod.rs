@@ -3,6 +3,8 @@
 //! Invariant: whatever ends it, the file holds every moment that was written whole: a full disk and Ctrl-C are said, a kill is
 //! found by whoever reads the file.
 
+mod elsewhere;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use crate::args::span;
 use crate::failure::Failure;
 use crate::interrupt::{Interrupt, runtime};
 use crate::output;
+use crate::sidecar::SidecarArgs;
 
 /// How long a process that was named may take to appear: one that has just been started makes its segment first.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -30,18 +33,23 @@ pub(crate) struct RecordArgs {
     /// How long to record, such as 60s, 10m [default: until Ctrl-C, or until all processes of --pid have ended]
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     length: Option<Duration>,
+    /// With --url: what the sidecar has seen until now, such as 5m, 15m at most, instead of --for
+    #[arg(long, value_name = "TIME", value_parser = span, requires = "url")]
+    last: Option<Duration>,
     /// Only these processes
-    #[arg(long, value_name = "PIDS", value_delimiter = ',')]
+    #[arg(long, value_name = "PIDS", value_delimiter = ',', conflicts_with = "url")]
     pid: Vec<u32>,
-    /// Milliseconds between two moments
+    /// Milliseconds between two moments; a sidecar's are a second apart
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(20..=60_000))]
     every: u64,
     /// What the recording is about; whoever opens it sees it
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, conflicts_with = "url")]
     note: String,
     /// Write over a file that is there
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    sidecar: SidecarArgs,
 }
 
 /// Records until it is enough.
@@ -49,6 +57,9 @@ pub(crate) struct RecordArgs {
 /// # Errors
 /// If the file cannot be written, or a process that was named is not there.
 pub(crate) fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
+    if let Some(sidecar) = args.sidecar.sidecar()? {
+        return elsewhere::record(args, &sidecar);
+    }
     let file = create(args)?;
     let wishes = Wishes {
         pids: args.pid.iter().copied().collect(),
