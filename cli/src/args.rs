@@ -79,15 +79,15 @@ fn designs_help() -> String {
     format!("Only these designs, or all: {all} [default: {tried}]")
 }
 
-/// What `--designs` takes: names of designs, or all at once.
+/// What `--designs` takes, of `bench` and `compare`: names of designs, or all at once.
 #[derive(Clone, Copy, Debug)]
-enum Designs {
+pub(crate) enum Designs {
     All,
     One(StrategyId),
 }
 
 impl Designs {
-    fn ids(words: &[Designs]) -> Vec<StrategyId> {
+    pub(crate) fn ids(words: &[Designs]) -> Vec<StrategyId> {
         let ids = words.iter().flat_map(|word| match word {
             Designs::All => StrategyId::ALL,
             Designs::One(design) => core::slice::from_ref(design),
