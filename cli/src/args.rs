@@ -44,6 +44,10 @@ Examples:
   stormglass compare                             the library beside other allocators that are installed
   stormglass compare --workload larson,churn --threads 2 --allocators stormglass,tcmalloc,limit
   stormglass compare --baseline tcmalloc --library mimalloc3=/usr/local/lib/libmimalloc.so.3 -o compare
+  stormglass compare --full --designs all -o compare
+                                                 throughput against threads, of allocators and designs, as a chart
+  stormglass compare --workload web --with compare/compare.json -o compare
+                                                 one workload again, the others from that report
   stormglass watch --designs mutex,depot         two of the designs; `watch` may be left out
   stormglass top                                 what is hot, on a terminal
   stormglass check 'no verdict' -- bench --workload larson

@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Arg, ArgAction, Command};
 
 /// Options without a twin.
-const NONE: [&str; 16] = [
+const NONE: [&str; 17] = [
     // STORMGLASS_LIBRARY is the path of our library.
     "library",
     // What one asks for once.
@@ -16,6 +16,7 @@ const NONE: [&str; 16] = [
     "list",
     "summary",
     "from",
+    "with",
     "force",
     "once",
     "lifetime",
@@ -30,6 +31,14 @@ const NONE: [&str; 16] = [
     "url",
 ];
 
+/// Options without a twin in one command, where the others' means something else.
+const NONE_OF: [(&str, &str); 2] = [
+    // `run --no-page` excludes --listen, which is a habit of who serves.
+    ("run", "listen"),
+    // Further allocators, and in `bench` what is measured at all.
+    ("compare", "designs"),
+];
+
 /// The same commands, with a variable for every option that has none yet. The commands that are internal are left alone:
 /// what a parent tells its child is all there is.
 pub(crate) fn with_twins(command: Command) -> Command {
@@ -40,10 +49,10 @@ pub(crate) fn with_twins(command: Command) -> Command {
         .collect();
     let command = command.mut_args(twin);
     names.into_iter().fold(command, |command, name| {
-        // `run --no-page` excludes --listen, which is a habit of who serves.
-        let is_run = name == "run";
-        command.mut_subcommand(name, |command| {
-            command.mut_args(|arg| if is_run && arg.get_long() == Some("listen") { arg } else { twin(arg) })
+        let without =
+            |arg: &Arg| NONE_OF.iter().any(|(of, long)| *of == name && arg.get_long() == Some(*long));
+        command.mut_subcommand(name.clone(), |command| {
+            command.mut_args(|arg| if without(&arg) { arg } else { twin(arg) })
         })
     })
 }

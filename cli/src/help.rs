@@ -135,6 +135,7 @@ mod tests {
         assert_eq!(of("run", "strategy").as_deref(), Some("STORMGLASS_STRATEGY"), "as the library has it");
         assert_eq!(of("run", "check").as_deref(), Some("STORMGLASS_CHECK"));
         assert_eq!(of("compare", "library"), None, "STORMGLASS_LIBRARY is a path");
+        assert_eq!(of("compare", "designs"), None, "in bench it says what is measured at all");
         assert_eq!(of("measure", "threads"), None, "a child is told by its parent alone");
         command.debug_assert();
     }
