@@ -44,6 +44,10 @@ Examples:
   stormglass compare                             the library beside other allocators that are installed
   stormglass compare --workload larson,churn --threads 2 --allocators stormglass,tcmalloc,limit
   stormglass compare --baseline tcmalloc --library mimalloc3=/usr/local/lib/libmimalloc.so.3 -o compare
+  stormglass compare --full --designs all -o compare
+                                                 throughput against threads, of allocators and designs, as a chart
+  stormglass compare --workload web --with compare/compare.json -o compare
+                                                 one workload again, the others from that report
   stormglass watch --designs mutex,depot         two of the designs; `watch` may be left out
   stormglass top                                 what is hot, on a terminal
   stormglass check 'no verdict' -- bench --workload larson
@@ -90,15 +94,15 @@ fn designs_help() -> String {
     format!("Only these designs, or all: {all} [default: {tried}]")
 }
 
-/// What `--designs` takes: names of designs, or all at once.
+/// What `--designs` takes, of `bench` and `compare`: names of designs, or all at once.
 #[derive(Clone, Copy, Debug)]
-enum Designs {
+pub(crate) enum Designs {
     All,
     One(StrategyId),
 }
 
 impl Designs {
-    fn ids(words: &[Designs]) -> Vec<StrategyId> {
+    pub(crate) fn ids(words: &[Designs]) -> Vec<StrategyId> {
         let ids = words.iter().flat_map(|word| match word {
             Designs::All => StrategyId::ALL,
             Designs::One(design) => core::slice::from_ref(design),

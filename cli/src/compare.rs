@@ -1,6 +1,7 @@
 //! `stormglass compare`: the library that is preloaded beside other allocators.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use stormglass_bench::compare::{
 use stormglass_bench::table::Colour;
 use stormglass_bench::{Display, Failure as Ended, Machine, Stop};
 
+use crate::args::Designs;
 use crate::benchmark::{beside, command};
 use crate::failure::Failure;
 use crate::folder::Folder;
@@ -23,7 +25,9 @@ use crate::shape::{ShapeArgs, SizeArgs};
 const HTML: &str = "compare.html";
 const MARKDOWN: &str = "compare.md";
 const JSON: &str = "compare.json";
-const FILES: [&str; 3] = [HTML, MARKDOWN, JSON];
+/// There where a workload ran with several numbers of threads.
+const SCALING: &str = "scaling.svg";
+const FILES: [&str; 4] = [HTML, MARKDOWN, JSON, SCALING];
 /// What a run takes besides its timed part: a process, set-up, check.
 const BESIDE: f64 = 0.15;
 
@@ -36,13 +40,16 @@ fn workload_help() -> String {
 pub(crate) struct CompareArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = workload::named, help = workload_help())]
     workload: Vec<&'static dyn Workload>,
-    /// Only these allocators: stormglass, glibc, jemalloc, tcmalloc, mimalloc, tbbmalloc, those of --library, and limit, which
-    /// is none but shows what the memory system allows [default: all that are there]
+    /// Only these allocators: stormglass, glibc, jemalloc, tcmalloc, mimalloc, tbbmalloc, those that bench/peers builds, those of
+    /// --designs and --library, and limit, which is none but shows what the memory system allows [default: all that are there]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     allocators: Vec<String>,
     /// The allocator that the others are compared with [default: stormglass, or the first where that is not there]
     #[arg(long, value_name = "NAME")]
     baseline: Option<String>,
+    /// The library under these designs of the mid pool (STORMGLASS_STRATEGY) as further allocators: their names, or all
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    designs: Vec<Designs>,
     /// A further allocator: its name and the library to preload; may be repeated
     #[arg(long, value_name = "NAME=PATH")]
     library: Vec<Named>,
@@ -63,7 +70,10 @@ pub(crate) struct CompareArgs {
     /// Print the report as JSON instead of tables
     #[arg(long)]
     json: bool,
-    /// Also write compare.html, with charts, compare.md and compare.json here
+    /// The compare.json of an earlier part of the same comparison: its tables stand in this report, too; may be repeated
+    #[arg(long, value_name = "FILE")]
+    with: Vec<PathBuf>,
+    /// Also write compare.html, with charts, compare.md, compare.json and, of several numbers of threads, scaling.svg here
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
 }
@@ -88,9 +98,12 @@ impl CompareArgs {
 /// # Errors
 /// If the plan is impossible, a library does not serve, the directory cannot be written, or no run finished.
 pub(crate) fn compare(args: &CompareArgs) -> Result<ExitCode, Failure> {
-    let field = Field::here(&args.library).map_err(Failure::impossible)?;
+    let field = Field::here(&Designs::ids(&args.designs), &args.library).map_err(Failure::impossible)?;
     let machine = Machine::this();
     let plan = Plan::new(&args.wishes(), &field, &machine).map_err(Failure::impossible)?;
+    let baseline = &plan.contenders[plan.baseline].name;
+    let parts = args.with.iter().map(|path| earlier(path, baseline, &machine));
+    let parts = parts.collect::<Result<Vec<Report>, Failure>>()?;
     let folder = args.output.as_deref().map(|path| Folder::open(path, &FILES)).transpose()?;
     let children = Children::of_this_program()
         .map_err(|e| Failure::failed(format!("this program cannot find itself to start its runs: {e}")))?;
@@ -119,8 +132,20 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<ExitCode, Failure> {
     if report.tables.is_empty() && !interrupted {
         return Err(Failure::failed("no run finished; the reasons stand above"));
     }
+    // From the latest back, so that the commands stand in their order.
+    let report = parts.into_iter().rev().fold(report, Report::with);
     publish(&report, args.json, folder.as_ref())?;
     Ok(code)
+}
+
+/// The report in a file, if tables of this comparison may stand beside its own.
+fn earlier(path: &Path, baseline: &str, machine: &Machine) -> Result<Report, Failure> {
+    let refusal = |why: String| Failure::impossible(format!("--with {}: {why}", path.display()));
+    let text = fs::read_to_string(path).map_err(|e| refusal(format!("it cannot be read: {e}")))?;
+    let report: Report = serde_json::from_str(&text)
+        .map_err(|e| refusal(format!("it is no compare.json of this version: {e}")))?;
+    report.fits(baseline, machine).map_err(refusal)?;
+    Ok(report)
 }
 
 fn announce(plan: &Plan) {
@@ -143,7 +168,11 @@ fn publish(report: &Report, json: bool, folder: Option<&Folder>) -> Result<(), F
         folder.write(JSON, &text)?;
         folder.write(HTML, &compare::html(report))?;
         folder.write(MARKDOWN, &compare::markdown(report))?;
-        output::tell(&folder.names(&FILES));
+        let scaling = compare::scaling(report);
+        if let Some(drawing) = &scaling {
+            folder.write(SCALING, drawing)?;
+        }
+        output::tell(&folder.names(if scaling.is_some() { &FILES } else { &FILES[..3] }));
     }
     output::print(&if json { text } else { compare::render(report, Colour::of(&std::io::stdout())) })
 }

@@ -19,6 +19,7 @@ const NONE: [&str; 17] = [
     "list",
     "summary",
     "from",
+    "with",
     "force",
     "once",
     "lifetime",
@@ -35,7 +36,7 @@ const NONE: [&str; 17] = [
 ];
 
 /// Options without a twin in one command, though it is a habit elsewhere.
-const NONE_OF: [(&str, &str); 4] = [
+const NONE_OF: [(&str, &str); 5] = [
     // `run --no-page` excludes --listen.
     ("run", "listen"),
     // A file, which must not be there; elsewhere it is a folder.
@@ -43,6 +44,8 @@ const NONE_OF: [(&str, &str); 4] = [
     // Both ask for another option, which who has the habit did not say.
     ("top", "json"),
     ("top", "speed"),
+    // Further allocators; in `bench`, what is measured at all.
+    ("compare", "designs"),
 ];
 
 /// The same commands, with a variable for every option that has none yet. The commands that are internal are left alone:

@@ -139,6 +139,7 @@ mod tests {
         assert_eq!(of("top", "json"), None, "it asks for --once, which a habit does not say");
         assert_eq!(of("record", "output"), None, "a file; elsewhere it is a folder");
         assert_eq!(of("compare", "library"), None, "STORMGLASS_LIBRARY is a path");
+        assert_eq!(of("compare", "designs"), None, "in bench it says what is measured at all");
         assert_eq!(of("measure", "threads"), None, "a child is told by its parent alone");
         command.debug_assert();
     }

@@ -11,7 +11,7 @@ use super::document::{Align, Block, Document, Table};
 use super::judge::{Claim, Verdict};
 use super::svg::escaped;
 
-const STYLE: &str = include_str!("report.css");
+const STYLE: &str = concat!(include_str!("chart.css"), include_str!("report.css"));
 
 /// The report as a page.
 pub fn html(analysis: &Analysis) -> String {

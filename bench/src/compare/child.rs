@@ -1,5 +1,6 @@
 //! A run in a child process: this program again, with a library preloaded and the hidden subcommand `measure-malloc`.
 
+use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -15,6 +16,11 @@ use crate::runner::{Failure, Stop};
 
 /// What tells the loader which libraries come first.
 const PRELOAD: &str = "LD_PRELOAD";
+/// What tells our library which design serves the sizes of the mid pool.
+const STRATEGY: &str = "STORMGLASS_STRATEGY";
+/// Settings of the C library, unless the user has some: threads keep their restartable sequences for themselves. Google's tcmalloc
+/// takes them and has no caches without; nobody else here uses them. All contenders run under the same.
+const TUNABLES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
 
 /// Launches children.
 #[derive(Clone, Debug)]
@@ -29,7 +35,7 @@ impl Children {
     /// # Errors
     /// If the program's own file cannot be found.
     pub fn of_this_program() -> io::Result<Children> {
-        Ok(Children { program: std::env::current_exe()?, before: vec!["measure-malloc".into()] })
+        Ok(Children { program: env::current_exe()?, before: vec!["measure-malloc".into()] })
     }
 
     /// Measures in a fresh process, or says why not. Returns soon after `stop` was asked.
@@ -43,8 +49,12 @@ impl Children {
         // What this process itself was started under is no contender's business.
         match &request.serving {
             Serving::Library(path) => command.env(PRELOAD, path),
-            Serving::Glibc | Serving::Limit | Serving::Linked(_) => command.env_remove(PRELOAD),
+            Serving::Design(path, design) => command.env(PRELOAD, path).env(STRATEGY, design.name()),
+            Serving::Glibc | Serving::Limit => command.env_remove(PRELOAD),
         };
+        if env::var_os(TUNABLES.0).is_none() {
+            command.env(TUNABLES.0, TUNABLES.1);
+        }
         let printed = printed_by(&mut command, limit, stop)?;
         let sensible = |run: &Run| run.seconds > 0.0 && run.ops_per_second.is_finite();
         parse_result(&printed, sensible).map_err(Failure::Failed)
@@ -55,7 +65,7 @@ impl Children {
 pub fn arguments(request: &Request) -> Vec<OsString> {
     let s = &request.shape;
     let serving: OsString = match &request.serving {
-        Serving::Library(path) => path.clone().into(),
+        Serving::Library(path) | Serving::Design(path, _) => path.clone().into(),
         other => other.to_string().into(),
     };
     let options: [(&str, OsString); 9] = [
@@ -75,6 +85,8 @@ pub fn arguments(request: &Request) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stormglass_allocator::StrategyId;
+
     use crate::compare::workload;
 
     /// A child that runs a shell script instead; `$1`, `$2`, ... are the request's arguments.
@@ -100,6 +112,10 @@ mod tests {
         let script = "echo stormglass: $LD_PRELOAD >&2; exit 1";
         let failed = shell(script, Serving::Library("/nowhere/libx.so".into()));
         assert_eq!(failed, Err(Failure::Failed("/nowhere/libx.so".into())));
+        // A design is our library and a variable.
+        let script = "echo stormglass: $LD_PRELOAD $STORMGLASS_STRATEGY >&2; exit 1";
+        let failed = shell(script, Serving::Design("/nowhere/libs.so".into(), StrategyId::Mutex));
+        assert_eq!(failed, Err(Failure::Failed("/nowhere/libs.so mutex".into())));
         let nonsense = shell("echo '{}'", Serving::Glibc);
         assert!(matches!(nonsense, Err(Failure::Failed(why)) if why.contains("cannot be read")));
     }

@@ -3,14 +3,15 @@
 //! Invariant: a contender is named for what really serves: a library for the file that is preloaded, which the child
 //! checks (`verify.rs`); nothing that is missing is left out without a word.
 
+use std::convert::Infallible;
 use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use stormglass_allocator::StrategyId;
 
-use super::peers::{self, Peer};
 use crate::library::{self, VARIABLE, loadable, named};
 
 /// Name of our own library's contender.
@@ -18,8 +19,6 @@ pub const OURS: &str = "stormglass";
 /// Names of the two contenders for which nothing is preloaded.
 const GLIBC: &str = "glibc";
 const LIMIT: &str = "limit";
-/// Before the name of a linked peer.
-const LINKED: &str = "linked:";
 
 /// What serves a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +29,8 @@ pub enum Serving {
     Limit,
     /// This library, preloaded.
     Library(PathBuf),
-    /// An allocator that is linked into this program, where that was built with the feature `peers`.
-    Linked(&'static Peer),
+    /// Our own library, preloaded, with this design for the sizes of the mid pool.
+    Design(PathBuf, StrategyId),
 }
 
 impl fmt::Display for Serving {
@@ -39,24 +38,19 @@ impl fmt::Display for Serving {
         match self {
             Serving::Glibc => f.write_str(GLIBC),
             Serving::Limit => f.write_str(LIMIT),
-            Serving::Library(path) => path.display().fmt(f),
-            Serving::Linked(peer) => write!(f, "{LINKED}{}", peer.name),
+            Serving::Library(path) | Serving::Design(path, _) => path.display().fmt(f),
         }
     }
 }
 
 impl FromStr for Serving {
-    type Err = String;
+    type Err = Infallible;
 
-    fn from_str(text: &str) -> Result<Serving, String> {
-        match (text, text.strip_prefix(LINKED)) {
-            (GLIBC, _) => Ok(Serving::Glibc),
-            (LIMIT, _) => Ok(Serving::Limit),
-            (_, Some(name)) => {
-                let peer = peers::ALL.iter().find(|peer| peer.name == name);
-                peer.map(Serving::Linked).ok_or_else(|| format!("{name} is not linked into this program"))
-            }
-            (path, None) => Ok(Serving::Library(path.into())),
+    fn from_str(text: &str) -> Result<Serving, Infallible> {
+        match text {
+            GLIBC => Ok(Serving::Glibc),
+            LIMIT => Ok(Serving::Limit),
+            path => Ok(Serving::Library(path.into())),
         }
     }
 }
@@ -116,6 +110,14 @@ const PACKAGED: [Packaged; 4] = [
     Packaged { name: "tbbmalloc", file: "libtbbmalloc_proxy.so.2", package: "libtbbmalloc2" },
 ];
 
+/// Newer ones, which `bench/peers` builds from crates: their names, each that of its file.
+const BUILT: [&str; 5] = ["jemalloc531", "google_tcmalloc", "mimalloc3", "snmalloc", "rpmalloc14"];
+/// Where they are, from the folder that has the program's own: `target/release/stormglass`, `target/peers/release`.
+const BUILT_FOLDER: &str = "peers/release";
+/// What makes them.
+const BUILD: &str =
+    "`cargo build --release --manifest-path bench/peers/Cargo.toml --target-dir target/peers` makes it";
+
 /// Where distributions put libraries: Debian by architecture, others not.
 const FOLDERS: [&str; 5] =
     ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"];
@@ -130,24 +132,27 @@ pub struct Field {
 }
 
 impl Field {
-    /// Looks around: ours, glibc, the packaged ones, the linked ones, `further`, and the limit.
+    /// Looks around: ours, glibc, the packaged ones, the built ones, ours under each of `designs`, `further`, and the limit.
     ///
     /// # Errors
-    /// A sentence on a library of `further`, or one that `STORMGLASS_LIBRARY` names, that is not there or cannot be preloaded.
-    pub fn here(further: &[Named]) -> Result<Field, String> {
+    /// A sentence on a library of `further`, or one that `STORMGLASS_LIBRARY` names, that is not there or cannot be preloaded; or on
+    /// designs without our library.
+    pub fn here(designs: &[StrategyId], further: &[Named]) -> Result<Field, String> {
         let program = env::current_exe().map_err(|e| format!("this program cannot find itself: {e}"))?;
-        Field::find(named(), &program, &FOLDERS.map(Path::new), further)
+        Field::find(named(), &program, &FOLDERS.map(Path::new), designs, further)
     }
 
     fn find(
         ours: Option<PathBuf>,
         program: &Path,
         folders: &[&Path],
+        designs: &[StrategyId],
         further: &[Named],
     ) -> Result<Field, String> {
         let mut field = Field::default();
-        match library::find(ours.as_deref(), program)? {
-            Some(path) => field.add(OURS, Serving::Library(path)),
+        let ours = library::find(ours.as_deref(), program)?;
+        match &ours {
+            Some(path) => field.add(OURS, Serving::Library(path.clone())),
             None => field.miss(
                 OURS,
                 format!("`cargo build --release -p stormglass-preload` makes it; or name it with {VARIABLE}"),
@@ -160,8 +165,19 @@ impl Field {
                 None => field.miss(name, format!("`apt install {package}` brings it")),
             }
         }
-        for peer in peers::ALL {
-            field.add(peer.name, Serving::Linked(peer));
+        let built = program.parent().and_then(Path::parent).unwrap_or(Path::new("/")).join(BUILT_FOLDER);
+        for name in BUILT {
+            let path = built.join(format!("lib{name}.so"));
+            if path.is_file() {
+                field.add(name, Serving::Library(loadable(name, &path)?));
+            } else {
+                field.miss(name, BUILD.to_owned());
+            }
+        }
+        for design in designs {
+            // Asked for, so that it must be there.
+            let path = ours.clone().ok_or_else(|| field.named(OURS).err().unwrap_or_default())?;
+            field.add(design.name(), Serving::Design(path, *design));
         }
         for Named { name, path } in further {
             if field.contenders.iter().any(|contender| contender.name == *name) || name == LIMIT {
@@ -213,13 +229,15 @@ mod tests {
             let path = env::temp_dir().join(format!("stormglass-{test}-{}", std::process::id()));
             fs::create_dir_all(&path).expect("a folder");
             for file in files {
-                fs::write(path.join(file), "").expect("a file");
+                let file = path.join(file);
+                fs::create_dir_all(file.parent().expect("below the folder")).expect("a folder");
+                fs::write(file, "").expect("a file");
             }
             Folder(path)
         }
 
         fn find(&self, further: &[Named]) -> Result<Field, String> {
-            Field::find(None, &self.0.join("stormglass"), &[&self.0], further)
+            Field::find(None, &self.0.join("bin/stormglass"), &[&self.0], &[], further)
         }
     }
 
@@ -239,8 +257,9 @@ mod tests {
         let field = folder.find(&[]).expect("a field");
         assert_eq!(names(&field), ["glibc", "jemalloc", "tbbmalloc", "limit"]);
         let told: Vec<_> = field.missing.iter().map(|m| (m.name.as_str(), m.hint.as_str())).collect();
+        assert_eq!(told[3..], BUILT.map(|name| (name, BUILD)));
         assert_eq!(
-            told,
+            told[..3],
             [
                 (
                     "stormglass",
@@ -262,10 +281,29 @@ mod tests {
 
     #[test]
     fn ours_is_found_beside_the_program_and_comes_first() {
-        let folder = Folder::of("ours", &["libstormglass.so"]);
+        let folder = Folder::of("ours", &["lib/libstormglass.so"]);
         let field = folder.find(&[]).expect("a field");
         assert_eq!(names(&field), ["stormglass", "glibc", "limit"]);
-        assert_eq!(field.contenders[0].serving, Serving::Library(folder.0.join("libstormglass.so")));
+        assert_eq!(field.contenders[0].serving, Serving::Library(folder.0.join("lib/libstormglass.so")));
+    }
+
+    #[test]
+    fn built_peers_lie_beside_the_folder_of_the_program() {
+        let folder = Folder::of("built", &["peers/release/libsnmalloc.so", "peers/release/libother.so"]);
+        assert_eq!(names(&folder.find(&[]).expect("a field")), ["glibc", "snmalloc", "limit"]);
+    }
+
+    #[test]
+    fn a_design_is_an_allocator_of_its_name_and_takes_our_library() {
+        let folder = Folder::of("designs", &["lib/libstormglass.so"]);
+        let designs = [StrategyId::Page, StrategyId::Mutex];
+        let find = |program: &Path| Field::find(None, program, &[], &designs, &[]);
+        let field = find(&folder.0.join("bin/stormglass")).expect("a field");
+        assert_eq!(names(&field), ["stormglass", "glibc", "page", "mutex", "limit"]);
+        let library = folder.0.join("lib/libstormglass.so");
+        assert_eq!(field.contenders[3].serving, Serving::Design(library, StrategyId::Mutex));
+        let error = find(Path::new("/nowhere/bin/stormglass")).expect_err("no library");
+        assert!(error.starts_with("stormglass is not there: "), "{error}");
     }
 
     #[test]
@@ -284,7 +322,8 @@ mod tests {
         );
         assert_eq!(names(&folder.find(&[path("libx.so")]).expect("a field")), ["glibc", "x", "limit"]);
         assert!("x".parse::<Named>().expect_err("no path").contains("is not NAME=PATH"));
-        let ours = Field::find(Some("/nowhere.so".into()), Path::new("/x"), &[], &[]).expect_err("not there");
+        let ours =
+            Field::find(Some("/nowhere.so".into()), Path::new("/x"), &[], &[], &[]).expect_err("not there");
         assert_eq!(ours, "STORMGLASS_LIBRARY names /nowhere.so, and there is no such file");
     }
 }

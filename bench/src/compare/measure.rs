@@ -100,8 +100,7 @@ fn memory(serving: &Serving) -> Result<(Memory, String), MeasureError> {
                 "the limit takes 600 GiB of address space, and there is none: {error}"
             ))
         })?,
-        Serving::Linked(peer) => peer.memory(),
-        Serving::Glibc | Serving::Library(_) => Memory::of_this_process(),
+        Serving::Glibc | Serving::Library(_) | Serving::Design(..) => Memory::of_this_process(),
     };
     Ok((memory, served_by))
 }

@@ -80,18 +80,31 @@ fn charts(report: &Report) -> Vec<Block> {
          down where it is slower; a circle is a difference that the rounds do not show. Logarithmic axis.",
         plain.tables.iter().filter_map(chart::changes).collect(),
     );
-    for workload in workload::ALL {
-        let numbers = plain.tables.iter().filter(|table| table.workload == workload.name()).count();
-        if numbers > 1 {
-            add(
-                format!("Throughput against threads, {}", workload.name()),
-                "Median operations a second. In each panel one allocator is drawn in full, the baseline dashed, and all others faint \
-                 behind. All panels have the same axes. The shaded ground has more threads than the machine has cores.",
-                chart::throughputs(&plain, workload.name()),
-            );
-        }
+    for (workload, panels) in sweeps(&plain) {
+        add(
+            format!("Throughput against threads, {workload}"),
+            "Median operations a second. In each panel one allocator is drawn in full, the baseline dashed, and all others faint \
+             behind. All panels have the same axes. The shaded ground has more threads than the machine has cores.",
+            panels,
+        );
     }
     blocks
+}
+
+/// Throughput against threads, of each workload that ran with several numbers of them.
+fn sweeps(plain: &bench::Report) -> Vec<(&'static str, Vec<Chart>)> {
+    let numbers = |name: &str| plain.tables.iter().filter(|table| table.workload == name).count();
+    let names = workload::ALL.iter().map(|workload| workload.name());
+    names.filter(|name| numbers(name) > 1).map(|name| (name, chart::throughputs(plain, name))).collect()
+}
+
+/// Throughput against threads as a drawing that stands alone; `None` where no workload ran with several numbers of them.
+pub fn scaling(report: &Report) -> Option<String> {
+    let title =
+        |name| format!("{name}: median operations a second against threads; {} dashed", report.baseline);
+    let parts: Vec<_> =
+        sweeps(&plain(report)).into_iter().map(|(name, panels)| (title(name), panels)).collect();
+    (!parts.is_empty()).then(|| chart::sheet("Throughput against threads", &parts))
 }
 
 /// The speeds as a report of the benchmark, which the charts draw.
@@ -189,6 +202,18 @@ mod tests {
         report.allocators[0].served_by = evil.into();
         report.tables[0].rows[1].allocator = evil.into();
         assert!(!html(&report).contains(evil));
+    }
+
+    #[test]
+    fn a_sweep_is_a_drawing_that_stands_alone() {
+        let mut report = report();
+        assert_eq!(scaling(&report), None, "one number of threads each");
+        let mut four = report.tables[0].clone();
+        four.shape.threads = 4;
+        report.tables.push(four);
+        let drawing = scaling(&report).expect("larson with two numbers");
+        assert!(drawing.starts_with("<svg xmlns=") && drawing.contains("larson: median operations"));
+        assert!(!drawing.contains("xmalloc: median"));
     }
 
     #[test]

@@ -21,13 +21,13 @@ pub(super) fn verify(
             return Err(format!("nobody knows which library serves {function}, so nothing is measured"));
         };
         let right = match expected {
-            Serving::Library(library) => same(library, file),
-            // What the limit and linked ones are measured beside is the C library's, as nothing is preloaded.
-            Serving::Glibc | Serving::Limit | Serving::Linked(_) => is_libc(file),
+            Serving::Library(library) | Serving::Design(library, _) => same(library, file),
+            // What the limit is measured beside is the C library's, as nothing is preloaded.
+            Serving::Glibc | Serving::Limit => is_libc(file),
         };
         if !right {
             let wanted = match expected {
-                Serving::Library(library) => library.display().to_string(),
+                Serving::Library(library) | Serving::Design(library, _) => library.display().to_string(),
                 _ => "the C library".to_owned(),
             };
             return Err(format!(
@@ -39,7 +39,6 @@ pub(super) fn verify(
     }
     match (expected, served_by) {
         (Serving::Limit, _) => Ok("no allocator".to_owned()),
-        (Serving::Linked(peer), _) => Ok(peer.about.to_owned()),
         (_, Some(file)) => Ok(file.display().to_string()),
         (_, None) => Err("nothing was asked for".to_owned()),
     }

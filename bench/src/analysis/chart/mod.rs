@@ -7,10 +7,12 @@
 mod axis;
 mod dots;
 mod panels;
+mod sheet;
 mod strip;
 
 pub(crate) use dots::{changes, failures};
 pub(crate) use panels::{retries, throughputs};
+pub(crate) use sheet::sheet;
 pub(crate) use strip::strip;
 
 /// A drawing.

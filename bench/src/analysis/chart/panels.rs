@@ -12,8 +12,8 @@ use crate::report::{Report, Row, Table};
 use crate::retries::{Depth, Retries};
 use crate::table::rate;
 
-const WIDTH: f64 = 176.0;
-const HEIGHT: f64 = 124.0;
+pub(super) const WIDTH: f64 = 176.0;
+pub(super) const HEIGHT: f64 = 124.0;
 /// The plot's left and right end, its top and its bottom.
 const X: (f64, f64) = (40.0, 166.0);
 const Y: (f64, f64) = (10.0, 96.0);
