@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// Options without a twin.
-const NONE: [&str; 17] = [
+const NONE: [&str; 18] = [
     // STORMGLASS_LIBRARY is the path of our library.
     "library",
     // What one asks for once.
