@@ -23,11 +23,11 @@ pub(crate) const BYTE_ORDER: u32 = 0x0102_0304;
 pub(crate) const FORMAT: u32 = 1;
 
 /// Slots of one chunk, where they fit into [`MAX_CHUNK_BYTES`].
-const SLOTS_PER_CHUNK: usize = 4;
+const SLOTS_PER_CHUNK: usize = 16;
 /// Size of a chunk at most, unless a single slot is larger.
 const MAX_CHUNK_BYTES: usize = 600 << 10;
 /// Chunks of a segment at most: with 16 slots each, 4096 threads at one time.
-pub(crate) const MAX_CHUNKS: usize = 1024;
+pub(crate) const MAX_CHUNKS: usize = 256;
 /// Granule of the mappings.
 pub(crate) const PAGE: usize = 4096;
 /// Values of a label at most.
@@ -258,7 +258,7 @@ mod tests {
             Chunk::of::<8, 8>(),
             Chunk::of::<1, 1>(),
         ] {
-            assert!(chunk.bytes <= MAX_CHUNK_BYTES && chunk.slots >= 4, "{chunk:?}");
+            assert!(chunk.bytes <= MAX_CHUNK_BYTES && chunk.slots >= 8, "{chunk:?}");
             assert!(SLOTS_OFFSET + chunk.slots * chunk.slot_bytes <= chunk.bytes, "{chunk:?}");
         }
     }

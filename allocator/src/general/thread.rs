@@ -60,6 +60,8 @@ pub(super) struct ThreadHeap {
     mid: Option<Heap<'static>>,
     /// What each ring's last slow path was.
     turns: [Turn; CLASSES],
+    /// Refills of each ring, as far as they say whose turn it is (traffic.rs).
+    refills: [u8; CLASSES],
     /// Hits and returns of each ring when it last looked.
     used: [u64; CLASSES],
     figures: &'static Figures,

@@ -40,9 +40,12 @@ pub(super) struct Transfer {
     queues: [Padded<TryLock<Batches>>; CLASSES],
 }
 
+/// More blocks than a queue ever has.
+const FULL: u32 = u32::MAX;
+
 /// What is known of a queue without its lock.
 struct Hint {
-    /// How many blocks there are, so that an empty or full queue is not locked.
+    /// How many blocks there are, [`FULL`] where no batch has a place any more: so that an empty or full queue is not locked.
     held: AtomicU32,
     /// Whether one was taken since the last look.
     used: AtomicBool,
@@ -56,6 +59,15 @@ struct Batches {
     held: usize,
     lens: [u8; BATCHES],
     blocks: [[*mut u8; BATCH]; BATCHES],
+}
+
+impl Hint {
+    /// Says what is there now. Under the lock.
+    fn note(&self, batches: &Batches) {
+        let held = if batches.len == BATCHES { FULL } else { batches.held as u32 };
+        // Relaxed: a hint, beside what is under the lock.
+        self.held.store(held, Ordering::Relaxed);
+    }
 }
 
 // SAFETY: the blocks are the queue's, whichever thread put them there.
@@ -141,7 +153,7 @@ impl Transfer {
             batches.lens[at] = blocks as u8;
             batches.len += 1;
             batches.held += blocks;
-            hint.held.store(batches.held as u32, Ordering::Relaxed);
+            hint.note(batches);
             Ok(())
         });
         put.unwrap_or(Err(Detour::Held))
@@ -158,7 +170,7 @@ impl Transfer {
             let at = batches.head;
             batches.head = (at + 1) % BATCHES;
             batches.held -= usize::from(batches.lens[at]);
-            hint.held.store(batches.held as u32, Ordering::Relaxed);
+            hint.note(batches);
             // Relaxed: a hint for the next look.
             hint.used.store(true, Ordering::Relaxed);
             Ok(take(&batches.blocks[at][..usize::from(batches.lens[at])]))
@@ -253,6 +265,8 @@ mod tests {
             while transfer.put(class, batch(1, BATCH)).is_ok() {
                 batches += 1;
             }
+            let hint = transfer.hint(class).held.load(Ordering::Relaxed) as usize;
+            assert!(hint >= room(class), "{class:?}: it is seen without the lock");
             let but_the_last = (batches - 1) * BATCH * class.bytes();
             assert!((2..=BATCHES).contains(&batches) && but_the_last < QUEUE, "{class:?}");
         }

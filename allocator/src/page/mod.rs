@@ -96,6 +96,14 @@ impl<const CLASSES: usize> Default for Held<CLASSES> {
     }
 }
 
+/// Counts what a batch was filled with, if it was.
+fn count_refill(batch: &Batch, tally: Tally<'_>) {
+    if !batch.is_empty() {
+        tally.counters.refills.add(1);
+        tally.counters.refilled_blocks.add(batch.len() as u64);
+    }
+}
+
 impl<const CLASSES: usize> Pages<CLASSES> {
     pub(crate) fn new(records: Records) -> Self {
         Pages { records, idle: core::array::from_fn(|_| Padded(IdleStack::empty())) }
@@ -115,10 +123,11 @@ impl<const CLASSES: usize> Pages<CLASSES> {
         tally: Tally<'_>,
         fresh: impl FnOnce() -> Option<FreshPage>,
     ) {
-        let held = &mut held.0[class];
-        if let Some(heap) = held {
-            heap.take(batch, &self.records, tally);
+        self.refill_own(class, held, batch, tally);
+        if !batch.is_empty() {
+            return;
         }
+        let held = &mut held.0[class];
         while batch.is_empty()
             && let Some(idle) = self.idle(class).pop(&self.records, tally)
         {
@@ -143,10 +152,15 @@ impl<const CLASSES: usize> Pages<CLASSES> {
                 heap.take(batch, &self.records, tally);
             }
         }
-        if !batch.is_empty() {
-            tally.counters.refills.add(1);
-            tally.counters.refilled_blocks.add(batch.len() as u64);
+        count_refill(batch, tally);
+    }
+
+    /// Fills `batch`, which is empty, from the pages that the thread holds.
+    pub(crate) fn refill_own(&self, class: usize, held: &Held<CLASSES>, batch: &mut Batch, tally: Tally<'_>) {
+        if let Some(heap) = &held.0[class] {
+            heap.take(batch, &self.records, tally);
         }
+        count_refill(batch, tally);
     }
 
     /// Whether at least half of these pages are of the thread's heap.

@@ -35,6 +35,9 @@ impl Report {
         let rank = |name: &str| workload::ALL.iter().position(|w| w.name() == name);
         self.tables.sort_by_key(|table| (rank(&table.workload), table.shape.threads));
         self.allocators = joined(earlier.allocators, self.allocators);
+        // Whose tables were all measured again without it took no part in what is left.
+        let took_part = |name: &str| self.tables.iter().any(|t| t.rows.iter().any(|row| row.allocator == name));
+        self.allocators.retain(|a| took_part(&a.name));
         self.missing.retain(|m| self.allocators.iter().all(|a| a.name != m.name));
         self.problems = [earlier.problems, self.problems].concat();
         self.command = format!("{} && {}", earlier.command, self.command);
@@ -93,6 +96,14 @@ mod tests {
         let mut late = report();
         late.allocators.push(Allocator { name: "mimalloc".into(), served_by: "/lib/m.so".into() });
         assert!(report().with(late).missing.is_empty());
+    }
+
+    #[test]
+    fn who_is_in_no_table_that_is_left_took_no_part() {
+        let mut old = report();
+        old.allocators.push(Allocator { name: "gone".into(), served_by: "/lib/gone.so".into() });
+        let joined = report().with(old);
+        assert!(joined.allocators.iter().all(|a| a.name != "gone"));
     }
 
     #[test]
