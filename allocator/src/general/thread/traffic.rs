@@ -187,7 +187,7 @@ impl ThreadHeap {
     fn spill_batch(&mut self, class: Class, core: &Core) {
         let (half, tally) = ((self.front.capacity(class) / 2).min(BATCH), self.tally(class));
         let blocks = core.space.blocks(class);
-        if class.shares_lines() && self.are_own(class, half, blocks, core) {
+        if class.goes_home() && self.are_own(class, half, blocks, core) {
             return self.spill_oldest(class, half, core);
         }
         let put = TRANSFER.put(class, |places| {
