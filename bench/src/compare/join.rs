@@ -36,7 +36,8 @@ impl Report {
         self.tables.sort_by_key(|table| (rank(&table.workload), table.shape.threads));
         self.allocators = joined(earlier.allocators, self.allocators);
         // Whose tables were all measured again without it took no part in what is left.
-        let took_part = |name: &str| self.tables.iter().any(|t| t.rows.iter().any(|row| row.allocator == name));
+        let took_part =
+            |name: &str| self.tables.iter().any(|t| t.rows.iter().any(|row| row.allocator == name));
         self.allocators.retain(|a| took_part(&a.name));
         self.missing.retain(|m| self.allocators.iter().all(|a| a.name != m.name));
         self.problems = [earlier.problems, self.problems].concat();
