@@ -311,7 +311,7 @@ pub(crate) struct RunArgs {
     /// Address and port of the page [default: 127.0.0.1:7070, or any free port]
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "no_page")]
     pub(crate) listen: Option<SocketAddr>,
-    /// No page: only the summary
+    /// No page: only the summary; with --perf only the slow paths are sampled then
     #[arg(long)]
     pub(crate) no_page: bool,
     #[command(flatten)]

@@ -213,6 +213,32 @@ fn a_full_disk_is_said_and_what_was_written_is_whole() {
 }
 
 #[test]
+fn a_sidecar_that_is_not_there_costs_no_file() {
+    let (place, files) = (private(), private());
+    let record = |name: &str, more: &[&str]| {
+        let path = files.path().join(name);
+        let words = ["record", "-o", path.to_str().expect("a name"), "--url", "127.0.0.1:1"];
+        stormglass(place.path(), &[&words, more].concat())
+    };
+    let there = || {
+        let entries = std::fs::read_dir(files.path()).expect("ours");
+        let mut names: Vec<_> = entries.map(|entry| entry.expect("ours").file_name()).collect();
+        names.sort();
+        names
+    };
+    std::fs::write(files.path().join("old"), "what was before").expect("written");
+    std::os::unix::fs::symlink("/dev/null", files.path().join("device")).expect("made");
+    for name in ["old", "device", "new"] {
+        let output = record(name, &["--last", "1m", "--force"]);
+        assert!(said(&output).contains("does not answer"), "{name}: {}", said(&output));
+        assert_eq!(there(), ["device", "old"], "{name}");
+    }
+    assert_eq!(std::fs::read(files.path().join("old")).expect("there"), b"what was before");
+    assert!(said(&record("old", &["--last", "1m"])).contains("is there already"));
+    assert!(said(&record("new", &["--last", "1m", "--for", "1m"])).contains("cannot be used with"));
+}
+
+#[test]
 fn what_is_no_recording_is_refused_in_a_sentence() {
     let place = private();
     for (words, part) in [

@@ -110,6 +110,7 @@ fn perf_is_handed_on_to_the_program() {
             .expect("it runs");
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "perf 1\n");
+    assert!(said(&output).contains("only the slow paths are sampled"), "{}", said(&output));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 mod common;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -118,7 +119,9 @@ fn who_trusts_the_authority_and_knows_the_token_sees_the_processes() {
     // The same by the environment, where the server finds its token too, and with an address that has no scheme.
     let file = files.path().join("then.sgrec");
     let address = format!("localhost:{}", sidecar.port);
-    let output = command(place.path(), &["record", "-o", text(&file), "--url", &address, "--last", "1m"])
+    std::fs::write(&file, "what was before").expect("written");
+    let args = ["record", "-o", text(&file), "--url", &address, "--last", "1m", "--force"];
+    let output = command(place.path(), &args)
         .env("STORMGLASS_CA", &good.certificate)
         .env("STORMGLASS_TOKEN_FILE", &token)
         .output()
@@ -213,6 +216,49 @@ fn the_other_scheme_is_named() {
     let url = plain.url("https", "localhost");
     let output = top(place.path(), &["--url", &url, "--ca", text(&good.certificate)]);
     assert!(said(&output).contains(&format!("say {}", plain.url("http", "localhost"))), "{}", said(&output));
+}
+
+#[test]
+fn a_redirect_is_told_and_not_followed() {
+    let place = private();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("a client");
+        let head: Vec<_> = BufReader::new(client.try_clone().expect("the same"))
+            .lines()
+            .map(|line| line.expect("text"))
+            .take_while(|line| !line.is_empty())
+            .collect();
+        let answer =
+            "HTTP/1.1 301 Moved Permanently\r\nLocation: https://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
+        client.write_all(answer.as_bytes()).expect("answered");
+        head
+    });
+    let output = top(place.path(), &["--url", &url]);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("a redirect to https://127.0.0.1:1/, which is not followed"), "{said}");
+    assert!(server.join().expect("it ends")[0].starts_with("GET "), "it was asked once");
+}
+
+#[test]
+fn a_token_is_not_sent_in_clear_text() {
+    let (place, files) = (private(), private());
+    let token = files.path().join("token");
+    std::fs::write(&token, TOKEN).expect("written");
+    // No machine has this address (RFC 5737), and none is asked.
+    let output = command(place.path(), &["top", "--once", "--json", "--url", "http://192.0.2.1:7070"])
+        .env("STORMGLASS_TOKEN_FILE", &token)
+        .output()
+        .expect("it starts");
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("say https://192.0.2.1:7070"), "{}", said(&output));
+
+    let sidecar = Sidecar::of(place.path(), &["--token-file", text(&token)]);
+    let output =
+        top(place.path(), &["--url", &sidecar.url("http", "127.0.0.1"), "--token-file", text(&token)]);
+    assert!(output.status.success(), "within the machine: {}", said(&output));
 }
 
 #[test]

@@ -1,18 +1,20 @@
 //! `stormglass record --url`: what a sidecar has seen, as a file of this machine.
 //!
 //! A sidecar records by itself, a moment a second; so this waits, and then takes away the part of its past that was asked for.
-//! Invariants: times are the sidecar's, so that clocks may differ; what is written was read as a recording before.
+//! Invariants: times are the sidecar's, so that clocks may differ; what is written was read as a recording before, and a file that
+//! it takes the place of stays until it is written whole.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Deserialize;
 use stormglass_dashboard::recording::Reader;
 
-use super::{RecordArgs, create, unwritten};
+use super::{RecordArgs, create, discard, unwritten};
 use crate::failure::Failure;
 use crate::interrupt::{Interrupt, runtime};
 use crate::output;
@@ -22,6 +24,8 @@ use crate::sidecar::Sidecar;
 const KEPT: Duration = Duration::from_mins(15);
 /// The sidecar's next moment after the end, which is a second away, and a little.
 const ONE_MORE: Duration = Duration::from_millis(1200);
+/// What may be missing without a word: what went by while it was waited and asked, and the oldest moments are 5 s apart.
+const SLACK: Duration = Duration::from_secs(10);
 
 /// How far the past of a sidecar reaches, in milliseconds since 1970 by its clock.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -50,13 +54,46 @@ pub(super) fn record(args: &RecordArgs, sidecar: &Sidecar) -> Result<ExitCode, F
             KEPT.as_secs() / 60
         )));
     }
-    let file = create(args)?;
-    let result = take(args, sidecar).and_then(|recording| write(args, file, &recording));
+    // Before anything is waited for: it is told at once if there is no room for it.
+    let mut draft = Draft::open(args)?;
+    let result = take(args, sidecar).and_then(|recording| {
+        draft.write(&recording).map_err(|error| Failure::failed(unwritten(&args.output, &error)))
+    });
     if result.is_err() {
         // Nothing is in it that anybody could use.
-        let _ = std::fs::remove_file(&args.output);
+        let _ = discard(&draft.path);
     }
     result.map(|()| ExitCode::SUCCESS)
+}
+
+/// The file that is written.
+struct Draft {
+    file: File,
+    path: PathBuf,
+    /// The file whose place it takes when it is whole.
+    old: Option<PathBuf>,
+}
+
+impl Draft {
+    /// The file itself if it is new, or a device; beside the old one if there is one.
+    fn open(args: &RecordArgs) -> Result<Draft, Failure> {
+        // What a link leads to is replaced, not the link.
+        let old = std::fs::canonicalize(&args.output).ok().filter(|old| args.force && old.is_file());
+        let Some((old, name)) = old.as_deref().and_then(|old| Some((old, old.file_name()?))) else {
+            return Ok(Draft { file: create(args)?, path: args.output.clone(), old: None });
+        };
+        let path = old.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
+        let file = File::create_new(&path).map_err(|error| Failure::failed(unwritten(&path, &error)))?;
+        Ok(Draft { file, path, old: Some(old.to_owned()) })
+    }
+
+    fn write(&mut self, recording: &[u8]) -> io::Result<()> {
+        self.file.write_all(recording)?;
+        let Some(old) = &self.old else { return Ok(()) };
+        // Whoever may read the old one may read the new one, and nobody else.
+        self.file.set_permissions(std::fs::metadata(old)?.permissions())?;
+        std::fs::rename(&self.path, old)
+    }
 }
 
 /// The bytes of the recording, which is one.
@@ -78,11 +115,7 @@ fn take(args: &RecordArgs, sidecar: &Sidecar) -> Result<Vec<u8>, Failure> {
             sidecar.name()
         )));
     };
-    let short = if to.from.is_some_and(|oldest| oldest > from + 1000) {
-        "; the sidecar has nothing of before"
-    } else {
-        ""
-    };
+    let short = if is_short(to.from, from) { "; the sidecar has nothing of before" } else { "" };
     output::tell(&format!(
         "stormglass: {} moments of {} processes over {:.0} s: {}, {} bytes{short}; look at them with `stormglass replay`",
         held.moments,
@@ -92,6 +125,11 @@ fn take(args: &RecordArgs, sidecar: &Sidecar) -> Result<Vec<u8>, Failure> {
         recording.len(),
     ));
     Ok(recording)
+}
+
+/// Whether the past of a sidecar begins later than what was asked for, by more than goes without saying.
+fn is_short(oldest: Option<u64>, from: u64) -> bool {
+    oldest.is_some_and(|oldest| oldest.saturating_sub(from) > SLACK.as_millis() as u64)
 }
 
 /// Until the time is over, or Ctrl-C.
@@ -128,10 +166,6 @@ fn held(bytes: &[u8]) -> Result<Held, String> {
     Ok(held)
 }
 
-fn write(args: &RecordArgs, mut file: File, recording: &[u8]) -> Result<(), Failure> {
-    file.write_all(recording).map_err(|error| Failure::failed(unwritten(&args.output, &error)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +174,14 @@ mod tests {
     fn what_is_no_recording_is_not_written() {
         assert!(held(b"<html>").is_err());
         assert!(held(b"").is_err());
+    }
+
+    #[test]
+    fn the_seconds_of_waiting_are_not_missing() {
+        let from = 1_700_000_000_000;
+        // All that is kept was asked for, and a little more than that has gone by.
+        assert!(!is_short(Some(from + 3000), from) && !is_short(Some(from - 60_000), from));
+        assert!(is_short(Some(from + 60_000), from), "the sidecar started a minute later");
+        assert!(!is_short(None, from));
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct RecordArgs {
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     length: Option<Duration>,
     /// With --url: what the sidecar has seen until now, such as 5m, 15m at most, instead of --for
-    #[arg(long, value_name = "TIME", value_parser = span, requires = "url")]
+    #[arg(long, value_name = "TIME", value_parser = span, requires = "url", conflicts_with = "length")]
     last: Option<Duration>,
     /// Only these processes
     #[arg(long, value_name = "PIDS", value_delimiter = ',', conflicts_with = "url")]
@@ -75,7 +75,7 @@ pub(crate) fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
         Err((Some(written), _)) => {
             OpenOptions::new().write(true).open(&args.output).and_then(|file| file.set_len(*written))
         }
-        Err((None, _)) => std::fs::remove_file(&args.output),
+        Err((None, _)) => discard(&args.output),
         Ok(_) => Ok(()),
     };
     result.map_err(|(_, failure)| failure)
@@ -164,6 +164,11 @@ fn create(args: &RecordArgs) -> Result<File, Failure> {
         )),
         _ => Failure::failed(unwritten(&args.output, &error)),
     })
+}
+
+/// Removes a file that holds nothing of use; a device is no such file.
+fn discard(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path)?.is_file() { std::fs::remove_file(path) } else { Ok(()) }
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> String {

@@ -44,6 +44,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let command = command(args, &library, place.directory());
     let status = runtime()?.block_on(async {
         if args.no_page {
+            if args.perf {
+                output::tell(
+                    "stormglass: without a page only the slow paths are sampled: what processor and kernel count is read by the \
+                     sidecar behind it",
+                );
+            }
             return watched(command, relay, &place).await;
         }
         let mut sidecar = bind(args, place.directory()).await?;

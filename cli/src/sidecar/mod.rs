@@ -1,7 +1,8 @@
 //! Asking a sidecar that serves already, on this machine or another.
 //!
 //! Invariants: a request is limited in time and an answer in length, so that whatever answers, a command ends; over `https` nothing
-//! is sent, the token least of all, before the certificate has been checked.
+//! is sent, the token least of all, before the certificate has been checked; over `http` a token stays on this machine. No redirect is
+//! followed: what was asked for is what answers.
 
 mod authorities;
 mod trouble;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use clap::Args as Group;
 use ureq::http::Uri;
+use ureq::http::header::LOCATION;
 use ureq::tls::TlsConfig;
 use ureq::{Body, Proxy};
 
@@ -67,6 +69,13 @@ impl Sidecar {
     /// `url` is the address, with or without a scheme and what the page or `/metrics` add to it. Without a scheme it is `http`, or
     /// `https` if authorities were named.
     fn new(url: &str, credentials: &Credentials) -> Result<Sidecar, Failure> {
+        // An address is part of most sentences, so one with a secret in it is not even said here.
+        if url.contains('@') {
+            return Err(Failure::impossible(
+                "the address has an @: a token does not belong there, where it is shown; put it in a file, and name that with \
+                 --token-file",
+            ));
+        }
         let base = url.strip_suffix("/metrics").unwrap_or(url).trim_end_matches('/');
         let scheme = if credentials.ca.is_some() { "https" } else { "http" };
         let base = if url.contains("://") { base.to_owned() } else { format!("{scheme}://{base}") };
@@ -82,13 +91,15 @@ impl Sidecar {
                     "{url} is no address of a sidecar: take HOST:PORT, http://HOST:PORT or https://HOST:PORT"
                 ))
             })?;
+        let (is_secure, is_here) = (uri.scheme_str() == Some("https"), is_here(&uri));
+        // Within the machine they are let be: they may be a habit, and a tunnel begins there.
+        if !is_secure && !is_here {
+            refuse_in_clear(&base, credentials)?;
+        }
         let token = credentials.token_file.as_deref().map(read).transpose()?;
-        let tls = if uri.scheme_str() == Some("https") {
-            authorities::trusted(credentials.ca.as_deref())?
-        } else {
-            TlsConfig::default()
-        };
-        let proxy = if is_here(&uri) { None } else { Proxy::try_from_env() };
+        let tls =
+            if is_secure { authorities::trusted(credentials.ca.as_deref())? } else { TlsConfig::default() };
+        let proxy = if is_here { None } else { Proxy::try_from_env() };
         Ok(Sidecar { base, token, agent: agent(tls, proxy) })
     }
 
@@ -130,6 +141,10 @@ impl Sidecar {
             return Ok(answer.into_body());
         }
         let status = answer.status();
+        if status.is_redirection() {
+            let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            return Err(trouble::redirected(&self.base, to));
+        }
         let said = answer.body_mut().with_config().limit(SENTENCE).read_to_string().unwrap_or_default();
         Err(trouble::refused(&self.base, status, self.token.is_some(), &said))
     }
@@ -141,11 +156,28 @@ impl Sidecar {
 
 fn agent(tls: TlsConfig, proxy: Option<Proxy>) -> ureq::Agent {
     let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).tls_config(tls).proxy(proxy);
-    // A refusal says what is missing.
-    config.http_status_as_error(false).build().new_agent()
+    // A refusal says what is missing. A redirect might lead to plain `http`, or to another machine.
+    config.http_status_as_error(false).max_redirects(0).build().new_agent()
 }
 
-/// Whether an address is this machine's own: no proxy leads there.
+/// Refuses what `http` to another machine would give away, or not heed.
+fn refuse_in_clear(base: &str, credentials: &Credentials) -> Result<(), Failure> {
+    let secure = base.replacen("http://", "https://", 1);
+    if credentials.token_file.is_some() {
+        return Err(Failure::impossible(format!(
+            "a token (--token-file, STORMGLASS_TOKEN_FILE) would cross the network to {base} for everybody to read: say {secure}, or \
+             name a tunnel's end at 127.0.0.1"
+        )));
+    }
+    if credentials.ca.is_some() {
+        return Err(Failure::impossible(format!(
+            "no certificate is checked over http, so --ca (STORMGLASS_CA) has no use for {base}: say {secure}"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether an address is this machine's own: no proxy leads there, and what is sent crosses no network.
 fn is_here(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
@@ -191,6 +223,34 @@ mod tests {
         let with = Credentials { ca: Some(file.path().to_owned()), token_file: None };
         assert_eq!(name("localhost:7070", &with).as_deref(), Some("https://localhost:7070"));
         assert_eq!(name("http://localhost:7070", &with).as_deref(), Some("http://localhost:7070"));
+        let refused = Sidecar::new("http://build-7:7070", &with).expect_err("nothing would be checked");
+        assert!(refused.sentence().ends_with("say https://build-7:7070"), "{}", refused.sentence());
+    }
+
+    #[test]
+    fn a_token_stands_in_no_address() {
+        for given in
+            ["https://x:SECRET@build-7:7070", "x:SECRET@build-7", "http://x:SEC/RET@build-7", "SECRET@"]
+        {
+            let refused = Sidecar::new(given, &Credentials::default()).expect_err(given);
+            let said = refused.sentence();
+            assert!(said.contains("--token-file") && !said.contains("SEC"), "{given}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_token_crosses_no_network_in_clear_text() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "abc\n").expect("written");
+        let with = Credentials { token_file: Some(file.path().to_owned()), ca: None };
+        for other in ["build-7:7070", "http://build-7:7070", "http://10.0.0.1:7070"] {
+            let refused = Sidecar::new(other, &with).expect_err(other);
+            assert!(refused.sentence().contains("say https://"), "{other}: {}", refused.sentence());
+        }
+        for own in ["127.0.0.1:7070", "http://localhost:7070", "http://[::1]:7070"] {
+            assert!(name(own, &with).is_some(), "{own}");
+        }
+        assert!(name("http://build-7:7070", &Credentials::default()).is_some(), "there is nothing to hide");
     }
 
     #[test]

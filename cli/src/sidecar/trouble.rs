@@ -29,6 +29,16 @@ pub(super) fn refused(base: &str, status: StatusCode, knew_token: bool, said: &s
     }
 }
 
+/// An answer that leads elsewhere, to `to` if it says so.
+pub(super) fn redirected(base: &str, to: Option<&str>) -> String {
+    // As long as an address is; what is longer is no help.
+    let to =
+        to.filter(|to| !to.is_empty() && to.len() <= 200).map(|to| format!(" to {to}")).unwrap_or_default();
+    format!(
+        "{base} answers with a redirect{to}, which is not followed: name the address of the sidecar itself"
+    )
+}
+
 /// No answer at all.
 pub(super) fn unanswered(base: &str, error: &ureq::Error) -> String {
     if let Some(error) = tls(error) {
@@ -155,6 +165,15 @@ mod tests {
         assert!(unanswered("http://here:1", &error).ends_with("say https://here:1"));
         let error = ureq::Error::Io(ErrorKind::ConnectionRefused.into());
         assert!(unanswered("http://here:1", &error).contains("stormglass serve"), "nobody is there");
+    }
+
+    #[test]
+    fn a_redirect_says_where_to() {
+        let said = |to| redirected("http://here:1", to);
+        assert!(said(Some("https://there")).contains("a redirect to https://there, which"));
+        for nowhere in [None, Some(""), Some(&*"x".repeat(201))] {
+            assert!(said(nowhere).contains("a redirect, which"));
+        }
     }
 
     #[test]

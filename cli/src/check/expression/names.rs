@@ -186,11 +186,7 @@ pub(super) fn unknown(name: &str) -> String {
     // Not chained: they live longer than the others, and a chain would want all to.
     names.extend_from_slice(&verdicts::names().collect::<Vec<_>>());
     let known = names.iter().copied();
-    let of_sidecar = |metric: &Metric| {
-        let full = metric.descriptor().name.strip_prefix(PREFIX).unwrap_or_default();
-        full == short || full.strip_suffix("_total") == Some(short)
-    };
-    if Metric::ALL.iter().any(of_sidecar) {
+    if Metric::ALL.iter().any(|&metric| is_metric(metric, short)) {
         return format!("`{name}` is about the sidecar, not about a process: nothing can be asserted of it");
     }
     let what = format!("there is no figure, metric or verdict `{name}`");
