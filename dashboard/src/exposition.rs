@@ -191,17 +191,20 @@ impl Exposition {
     }
 
     fn encode(&self, answer: &Answer, format: Format) -> Result<Vec<u8>, String> {
-        if format == Format::Protobuf {
-            return protobuf::encode(answer);
-        }
-        // As long as the last one: text that outgrows its place is moved. Relaxed: a guess.
-        let mut out = String::with_capacity(self.0.length.load(Ordering::Relaxed) + SPARE);
         match format {
-            Format::OpenMetrics => openmetrics::encode(answer, &mut out),
-            Format::Text | Format::Protobuf => text::encode(answer, &mut out),
+            Format::Text => Ok(self.written(|out| text::encode(answer, out))),
+            Format::OpenMetrics => Ok(self.written(|out| openmetrics::encode(answer, out))),
+            Format::Protobuf => protobuf::encode(answer),
         }
+    }
+
+    /// The text that `write` appends, in a place as long as the last one: text that outgrows its place is moved.
+    fn written(&self, write: impl FnOnce(&mut String)) -> Vec<u8> {
+        // Relaxed: a guess.
+        let mut out = String::with_capacity(self.0.length.load(Ordering::Relaxed) + SPARE);
+        write(&mut out);
         self.0.length.store(out.len(), Ordering::Relaxed);
-        Ok(out.into_bytes())
+        out.into_bytes()
     }
 
     /// Says once that there is more than may be shown.

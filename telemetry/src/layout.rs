@@ -28,6 +28,9 @@ const SLOTS_PER_CHUNK: usize = 16;
 const MAX_CHUNK_BYTES: usize = 600 << 10;
 /// Chunks of a segment at most: with 16 slots each, 4096 threads at one time.
 pub(crate) const MAX_CHUNKS: usize = 256;
+/// Slots of a segment that a reader takes at most: four times as many as this writer makes, because each costs it a read of the
+/// file at every reading, and small ones without a count would let a small file cost a million.
+pub(crate) const MAX_SLOTS: u64 = 1 << 14;
 /// Granule of the mappings.
 pub(crate) const PAGE: usize = 4096;
 /// Values of a label at most.
@@ -115,6 +118,8 @@ const _: () = assert!(size_of::<Header>() == 320, "the header's layout is part o
 const _: () = assert!(size_of::<LabelRecord>() == 2088, "part of the format");
 const _: () = assert!(size_of::<DescriptorRecord>() == 464, "part of the format");
 const _: () = assert!(SLOTS_PER_CHUNK * size_of::<AtomicU32>() <= SLOTS_OFFSET);
+const _: () =
+    assert!((SLOTS_PER_CHUNK * MAX_CHUNKS) as u64 <= MAX_SLOTS, "no writer makes what no reader takes");
 
 /// How the slots of one segment lie in its chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

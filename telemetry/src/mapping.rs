@@ -49,9 +49,7 @@ impl Mapping {
     pub(crate) fn watched<T>(&self, read: impl FnOnce(View<'_>) -> T) -> Option<T> {
         sigbus::watched(self.start, self.len, || read(View(self)))
     }
-}
 
-impl Mapping {
     /// Lets go of the whole pages between the parts of `keep`, which rise: they stay in the file and come back when they are
     /// read, but are not resident in this process meanwhile.
     pub(crate) fn let_go(&self, keep: impl IntoIterator<Item = Range<usize>>) {

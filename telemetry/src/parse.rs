@@ -14,7 +14,7 @@ use crate::counts::{Family, LabelValues, MAX_FAMILIES, MAX_VALUES, Schema};
 use crate::error::Problem;
 use crate::layout::{
     BYTE_ORDER, DescriptorRecord, FORMAT, Header, INJECTED_BYTES, LabelRecord, MAGIC, MAX_CHUNKS,
-    MAX_LABEL_VALUES, MAX_LABELS,
+    MAX_LABEL_VALUES, MAX_LABELS, MAX_SLOTS,
 };
 use crate::layouts;
 use crate::schema::Kind;
@@ -202,12 +202,15 @@ fn family(bytes: &Bytes<'_>, at: usize, labels: &[LabelValues]) -> Result<(Famil
     let bounds: Vec<u64> = (0..bound_count)
         .map(|i| bytes.u64(at + offset_of!(DescriptorRecord, bounds) + i * 8))
         .collect::<Result<_, _>>()?;
-    if !bounds.is_sorted_by(|a, b| a < b) || (kind == Kind::Counter) != bounds.is_empty() {
-        return Err(Problem::Malformed("a metric's bounds"));
-    }
     let divisor = f64::from_bits(bytes.u64(at + offset_of!(DescriptorRecord, divisor))?);
     if !(divisor.is_normal() && divisor > 0.0) {
         return Err(Problem::Malformed("a metric's divisor"));
+    }
+    // As they are shown: what differs by one in the file may be one number there, or none.
+    let shown: Vec<f64> = bounds.iter().map(|&bound| bound as f64 / divisor).collect();
+    let rise = shown.is_sorted_by(|a, b| a < b) && shown.iter().all(|bound| bound.is_finite());
+    if !rise || (kind == Kind::Counter) != bounds.is_empty() {
+        return Err(Problem::Malformed("a metric's bounds"));
     }
     let width = if kind == Kind::Histogram { bound_count + 2 } else { 1 };
     let family = Family {
@@ -363,10 +366,13 @@ fn cells(
     Ok((always, by_bit))
 }
 
-/// Bytes that a segment of `chunks` chunks needs.
+/// Bytes that a segment of `chunks` chunks needs, if it may have so many.
 pub(crate) fn needed(geometry: &Geometry, chunks: u32) -> Result<u64, Problem> {
     if chunks == 0 || chunks as usize > MAX_CHUNKS {
         return Err(Problem::Malformed("the number of chunks"));
+    }
+    if geometry.slots_per_chunk * u64::from(chunks) > MAX_SLOTS {
+        return Err(Problem::Malformed("it has more slots than any writer makes"));
     }
     Ok(geometry.chunks_offset + u64::from(chunks) * geometry.chunk_bytes)
 }

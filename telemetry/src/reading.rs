@@ -79,8 +79,12 @@ impl Reading<'_> {
     /// word in one piece, so of lines that it finds changed nothing is believed but that they are.
     fn is_still(&self, slot: usize, known: Mark, buffer: &mut [u8]) -> Result<bool, Problem> {
         let at = (self.slot(slot) + self.layout.own.start) as u64;
-        if read_at(self.file, buffer, at)? < buffer.len() {
-            return Err(Problem::Truncated { has: at, needs: at + buffer.len() as u64 });
+        let read = read_at(self.file, buffer, at)?;
+        if read < buffer.len() {
+            // Not `at + read`, unless there was something to read: the file may have been cut off far before.
+            let stat = rustix::fs::fstat(self.file).map_err(|errno| Problem::System("look at it", errno))?;
+            let has = stat.st_size.cast_unsigned().min(at + read as u64);
+            return Err(Problem::Truncated { has, needs: at + buffer.len() as u64 });
         }
         let (words, _) = buffer.as_chunks::<8>();
         let sum = words.iter().fold(0, |sum: u64, word| sum.wrapping_add(u64::from_ne_bytes(*word)));

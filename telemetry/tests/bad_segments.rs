@@ -117,6 +117,60 @@ fn more_cells_than_a_slot_has_room_for_are_refused() {
 }
 
 #[test]
+fn more_slots_than_any_writer_makes_are_refused() {
+    // Slots of two words and no metric: the smallest that there can be.
+    const SLOTS: usize = 4096;
+    const SLOT_BYTES: usize = 16;
+    const CHUNK_BYTES: usize = SLOTS * 4 + SLOTS * SLOT_BYTES;
+    let (_dir, _directory, path, mut bytes) = segment();
+    let chunks_offset = word(&bytes, 72);
+    bytes[48..52].fill(0);
+    bytes[80..88].copy_from_slice(&CHUNK_BYTES.to_ne_bytes());
+    bytes[88..92].copy_from_slice(&(SLOTS as u32).to_ne_bytes());
+    bytes[92..96].copy_from_slice(&(SLOTS as u32 * 4).to_ne_bytes());
+    for (at, value) in [(96, SLOT_BYTES), (104, 0), (112, 8)] {
+        bytes[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+    }
+    bytes.truncate(chunks_offset);
+    bytes.resize(chunks_offset + 5 * CHUNK_BYTES, 0);
+    let mut with_chunks = |chunks: u32| {
+        bytes[20..24].copy_from_slice(&chunks.to_ne_bytes());
+        put(&path, &bytes);
+        Segment::open(&path)
+    };
+    let most = with_chunks(4).expect("as many as are taken");
+    assert_eq!(most.snapshot().expect("readable").threads, 0);
+    let refused = with_chunks(5).expect_err("refused");
+    assert_eq!(refused.problem, Problem::Malformed("it has more slots than any writer makes"));
+}
+
+#[test]
+fn bounds_that_would_be_shown_as_one_number_or_none_are_refused() {
+    let (_dir, _directory, _path, bytes) = segment();
+    let [_, (at, record)] = tables(&bytes);
+    let count = u32::from_ne_bytes(bytes[48..52].try_into().expect("4 bytes")) as usize;
+    let histogram = (0..count).map(|i| at + i * record).find(|at| bytes[at + 96] == 2).expect("a histogram");
+    let (divisor, bounds) = (histogram + 80, histogram + 144);
+    let last = u32::from_ne_bytes(bytes[histogram + 136..histogram + 140].try_into().expect("4 bytes")) - 1;
+    let last = bounds + last as usize * 8;
+    let changed = |changes: &[(usize, u64)]| {
+        let mut bytes = bytes.clone();
+        for (at, value) in changes {
+            bytes[*at..at + 8].copy_from_slice(&value.to_ne_bytes());
+        }
+        problem(&bytes).0
+    };
+    for changes in [
+        &[(last - 8, 1 << 53), (last, (1 << 53) + 1)][..],
+        &[(last, u64::MAX), (divisor, 1e-300_f64.to_bits())],
+        &[(bounds, 7), (bounds + 8, 7)],
+        &[(bounds, 8), (bounds + 8, 7)],
+    ] {
+        assert_eq!(changed(changes), Problem::Malformed("a metric's bounds"), "{changes:?}");
+    }
+}
+
+#[test]
 fn what_is_said_twice_is_refused() {
     let (_dir, _directory, _path, bytes) = segment();
     let [(labels, label), (descriptors, descriptor)] = tables(&bytes);

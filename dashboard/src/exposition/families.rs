@@ -126,7 +126,7 @@ impl Families {
                     Kind::Histogram if values.iter().any(|&value| value != 0) => {
                         Value::Histogram(histogram(family, bounds, values))
                     }
-                    Kind::Counter | Kind::Gauge if touched.shows(family, combination) => {
+                    Kind::Counter if touched.shows(family, combination) => {
                         Value::Number(values[0] as f64 / family.divisor)
                     }
                     _ => continue,
@@ -180,13 +180,7 @@ impl Families {
                 Some(d) => {
                     d.kind == family.kind && d.labels.iter().map(|l| l.name()).eq(labels.iter().copied())
                 }
-                None => {
-                    is_name(&family.name)
-                        && self.is_apart(family)
-                        && labels
-                            .iter()
-                            .all(|l| is_name(l) && !PROCESS_LABELS.contains(l) && *l != INJECTED_LABEL)
-                }
+                None => is_name(&family.name) && self.is_apart(family) && labels.iter().all(|l| is_free(l)),
             };
             if !usable {
                 return None;
@@ -225,6 +219,14 @@ fn base(name: &str) -> &str {
 fn is_name(name: &str) -> bool {
     let word = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
     name.bytes().all(word) && name.bytes().next().is_some_and(|c| !c.is_ascii_digit())
+}
+
+/// Whether a family that this build does not know may have a label of that name: one that is neither a group's nor a
+/// histogram's or summary's own, nor among those that Prometheus keeps for itself. For one that is, Prometheus would refuse the
+/// whole scrape.
+fn is_free(label: &str) -> bool {
+    let taken = PROCESS_LABELS.contains(&label) || [INJECTED_LABEL, "le", "quantile"].contains(&label);
+    is_name(label) && !taken && !label.starts_with("__")
 }
 
 fn empty(name: &str, help: &str, kind: Kind) -> Family {

@@ -29,11 +29,8 @@ pub(super) fn encode(answer: &Answer, out: &mut String) {
 fn head(out: &mut String, family: &Family) {
     let sample = family.name.as_str();
     let (name, kind) = match family.kind {
-        Kind::Counter => match sample.strip_suffix("_total") {
-            Some(name) => (name, "counter"),
-            // A newer writer's, by a name that OpenMetrics has no counter for.
-            None => (sample, "unknown"),
-        },
+        // All are called so: those of the metric table, and of a newer writer's no others are let in (families.rs).
+        Kind::Counter => (sample.strip_suffix("_total").unwrap_or(sample), "counter"),
         Kind::Histogram => (sample, "histogram"),
         Kind::Gauge => match sample.strip_suffix("_info") {
             Some(name) => (name, "info"),

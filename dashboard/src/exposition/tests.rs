@@ -319,6 +319,28 @@ fn names_that_another_format_would_take_for_somebody_elses_are_left_out() {
 }
 
 #[test]
+fn labels_that_prometheus_or_a_group_has_for_itself_are_left_out_with_their_family() {
+    let own = Schema::own();
+    let (mut labels, mut families) = (own.labels, own.families);
+    for (i, name) in
+        ["le", "quantile", "__name__", "__x", "command", "injected", "0x", "mood"].iter().enumerate()
+    {
+        let values = vec!["a".to_owned(), "b".to_owned()];
+        labels.push(stormglass_telemetry::LabelValues { name: (*name).to_owned(), values });
+        let name = format!("stormglass_novelty{i}_total");
+        let labels = vec![labels.len() - 1];
+        families.push(stormglass_telemetry::Family { name, labels, ..families[0].clone() });
+    }
+    let mut snapshot = synthetic::snapshot(synthetic::process(1, "future"), SECOND);
+    snapshot.counts = Counts::zero(Arc::new(Schema::new(labels, families)));
+    snapshot.counts.values.fill(1);
+    let text = render(vec![snapshot]);
+    let shown: Vec<&str> = text.lines().filter(|line| line.starts_with("stormglass_novelty")).collect();
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert!(shown.iter().all(|line| line.contains(r#"mood=""#)), "{shown:?}");
+}
+
+#[test]
 fn buckets_add_up_and_bounds_are_in_seconds() {
     let text = render(storm());
     let labels = r#"command="hammer",strategy="lockfree-single",workload="storm",class="8192",shard="5""#;
