@@ -44,6 +44,7 @@ pub use error::ServeError;
 pub use exposition::Grouping;
 pub use exposure::{Exposure, Token};
 pub use live::Live;
+pub use past::REACH;
 pub use replay::Player;
 pub use results::Results;
 pub use sidecar::{Config, Sidecar};

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Deserialize;
+use stormglass_dashboard::REACH;
 use stormglass_dashboard::recording::Reader;
 
 use super::{RecordArgs, create, discard, unwritten};
@@ -20,8 +21,8 @@ use crate::interrupt::{Interrupt, runtime};
 use crate::output;
 use crate::sidecar::Sidecar;
 
-/// How long a sidecar keeps what it has seen (docs/SCALE.md).
-const KEPT: Duration = Duration::from_mins(15);
+/// How long a sidecar keeps what it has seen.
+const KEPT: Duration = Duration::from_millis(REACH);
 /// The sidecar's next moment after the end, which is a second away, and a little.
 const ONE_MORE: Duration = Duration::from_millis(1200);
 /// What may be missing without a word: what went by while it was waited and asked, and the oldest moments are 5 s apart.

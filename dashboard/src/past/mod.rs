@@ -30,8 +30,8 @@ use ring::Ring;
 use stormglass_telemetry::Snapshot;
 use stormglass_telemetry::diagnosis::{Change, Finding};
 
-/// How far back it goes at most, in milliseconds.
-pub(crate) const REACH: u64 = 15 * 60 * 1000;
+/// How far back a sidecar's past goes at most, in milliseconds.
+pub const REACH: u64 = 15 * 60 * 1000;
 /// Milliseconds between two moments of each row, and bytes that it may take.
 const FINE: (u64, usize) = (1000, 3 << 20);
 const COARSE: (u64, usize) = (5000, 2 << 20);

@@ -24,9 +24,9 @@ use crate::misuse;
 use crate::page::Pages;
 use crate::site::Tally;
 
-/// With every so many refills of a class a thread looks into its own pages first. Batches that pass from ring to ring take blocks away from the pages
-/// that they are of, and each thread's heap would come to own as many free blocks as it ever lacked at once: `larson-short` at 4
-/// threads took 153 MiB without this, 119 with it, and gperftools' tcmalloc 113 (docs/PERFORMANCE.md).
+/// With every so many refills of a class a thread looks into its own pages first. Batches that pass from ring to ring take blocks away from
+/// the pages that they are of, and each thread's heap would come to own as many free blocks as it ever lacked at once:
+/// `larson-short` at 4 threads took 153 MiB without this, 119 with it, and gperftools' tcmalloc 113 (docs/PERFORMANCE.md).
 const OWN_FIRST: u8 = 4;
 
 /// One in so many blocks of a spill is asked whose it is.
@@ -210,7 +210,7 @@ impl ThreadHeap {
         }
     }
 
-    /// Whether most of the `n` oldest blocks of a ring are of the thread's own pages. Such go home: passed on to other threads, blocks of
+    /// Whether at least half of the `n` oldest blocks of a ring are of the thread's own pages. Such go home: passed on to other threads, blocks of
     /// one line of the cache would come to be used by several, and the line would go to and fro between them for as long as they live
     /// (false sharing that the allocator induces: Berger and others, Hoard, ASPLOS 2000). `churn` at 2 threads did 66 million
     /// operations a second without this and 160 with it, at an hour when the cores were slow to reach each other (docs/PERFORMANCE.md).
