@@ -5,12 +5,12 @@
 //! interval, once there is one.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
-use stormglass_telemetry::{Counts, Snapshot, Sparse, Values};
+use stormglass_telemetry::Snapshot;
 
 use crate::frame::INTERVAL;
+use crate::packed::Packed;
 
 /// Samples closer together than this are not both kept.
 const SPACING: Duration = Duration::from_millis(150);
@@ -22,33 +22,12 @@ struct Step {
     grown: Vec<(u32, u64)>,
 }
 
-/// A snapshot whose values are kept apart.
-struct Kept {
-    /// Without values.
-    about: Snapshot,
-    values: Sparse,
-}
-
-impl Kept {
-    fn of(snapshot: Snapshot) -> Kept {
-        let values = Sparse::of(&snapshot.counts.values);
-        let counts = Counts { values: Values::zero(0), ..snapshot.counts };
-        Kept { about: Snapshot { counts, ..snapshot }, values }
-    }
-
-    fn whole(&self) -> Snapshot {
-        let mut counts = Counts::zero(Arc::clone(&self.about.counts.schema));
-        self.values.add_to(&mut counts.values);
-        Snapshot { counts, ..self.about.clone() }
-    }
-}
-
 /// The baselines of one process.
 #[derive(Default)]
 pub(crate) struct Baselines {
     /// Oldest first.
     steps: VecDeque<Step>,
-    newest: Option<Kept>,
+    newest: Option<Packed>,
 }
 
 impl Baselines {
@@ -59,7 +38,7 @@ impl Baselines {
 
     /// The newest, if there is one.
     pub(crate) fn newest(&self) -> Option<Snapshot> {
-        self.newest.as_ref().map(Kept::whole)
+        self.newest.as_ref().map(Packed::whole)
     }
 
     /// Of those before the newest, the one to take a difference to `now` from: the youngest that is older than the interval or, if
@@ -80,11 +59,11 @@ impl Baselines {
     }
 
     /// Takes in the next snapshot, unless it comes too soon after the last.
-    pub(crate) fn remember(&mut self, snapshot: Snapshot) {
-        let distance = |from: u64, to: &Snapshot| Duration::from_nanos(to.taken.saturating_sub(from));
+    pub(crate) fn remember(&mut self, snapshot: Packed) {
+        let distance = |from: u64, to: &Packed| Duration::from_nanos(to.taken().saturating_sub(from));
         while let Some(second) = self.steps.get(1).map(|step| step.taken).or_else(|| {
             // The newest is the second where there is one step.
-            (self.steps.len() == 1).then_some(self.newest.as_ref()?.about.taken)
+            (self.steps.len() == 1).then_some(self.newest.as_ref()?.taken())
         }) {
             if distance(second, &snapshot) < INTERVAL {
                 break;
@@ -92,16 +71,16 @@ impl Baselines {
             self.steps.pop_front();
         }
         let Some(newest) = &self.newest else {
-            self.newest = Some(Kept::of(snapshot));
+            self.newest = Some(snapshot);
             return;
         };
-        if distance(newest.about.taken, &snapshot) < SPACING {
+        if distance(newest.taken(), &snapshot) < SPACING {
             return;
         }
-        let newest = newest.whole();
+        let (newest, now) = (newest.whole(), snapshot.whole());
         // A process keeps its schema for life; should it not, there is nothing to take a difference from.
-        if newest.counts.values.len() == snapshot.counts.values.len() {
-            let grown = newest.counts.values.iter().zip(&snapshot.counts.values).enumerate();
+        if newest.counts.values.len() == now.counts.values.len() {
+            let grown = newest.counts.values.iter().zip(&now.counts.values).enumerate();
             let grown = grown
                 .filter(|(_, (then, now))| then != now)
                 .map(|(at, (then, now))| (at as u32, now.wrapping_sub(*then)))
@@ -110,7 +89,7 @@ impl Baselines {
         } else {
             self.steps.clear();
         }
-        self.newest = Some(Kept::of(snapshot));
+        self.newest = Some(snapshot);
     }
 
     #[cfg(test)]
@@ -144,7 +123,7 @@ mod tests {
                 if kept.last().is_none_or(apart) {
                     kept.push(snapshot.clone());
                 }
-                baselines.remember(snapshot);
+                baselines.remember(snapshot.into());
                 let now = 100 * SECOND + age + ahead * 1_000_000;
                 let old = |s: &&Snapshot| Duration::from_nanos(now - s.taken) >= INTERVAL;
                 let (_, earlier) = kept.split_last().expect("one");

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use stormglass_telemetry::{Directory, Liveness, ReadError, Reaper, Segment, Snapshot, Stamp};
 
+use crate::packed::Packed;
 use crate::retired::Retired;
 use crate::source::Source;
 
@@ -43,13 +44,13 @@ struct Entry {
 /// What is known of a file.
 enum State {
     /// Mapped, and its process lived at the last read, which said this.
-    Live(Box<Segment>, Box<Snapshot>),
+    Live(Box<Segment>, Box<Packed>),
     /// Its process is dead since (seen) then; this is the last that can be said of it.
-    Dead(Box<Snapshot>, Instant),
+    Dead(Box<Packed>, Instant),
     /// It has been dead for so long, or so many have died since, that only the sums of the retired know of it.
     Buried,
     /// It could not be read, or has not been read yet. One that could be once has said something.
-    Refused { times: u32, next_try: Instant, last: Option<Box<Snapshot>> },
+    Refused { times: u32, next_try: Instant, last: Option<Box<Packed>> },
 }
 
 /// The segments of one directory.
@@ -203,7 +204,7 @@ impl Discovery {
 }
 
 impl Source for Discovery {
-    fn snapshots(&mut self) -> Vec<Snapshot> {
+    fn snapshots(&mut self) -> Vec<Packed> {
         let now = Instant::now();
         self.reap(now);
         self.rescan(now);
@@ -249,10 +250,10 @@ impl State {
             State::Dead(..) | State::Buried => return Ok(false),
             State::Refused { next_try, .. } if now < *next_try => return Ok(false),
             // Liveness is looked at before the counts are read, so the counts of a dead process are its last.
-            State::Live(segment, last) => **last = segment.snapshot()?,
+            State::Live(segment, last) => **last = segment.snapshot()?.into(),
             State::Refused { .. } => {
                 let segment = directory.open(path)?;
-                let snapshot = segment.snapshot()?;
+                let snapshot = Packed::of(segment.snapshot()?);
                 let process = segment.process();
                 tracing::info!(
                     pid = process.pid,
@@ -265,17 +266,17 @@ impl State {
             }
         }
         let State::Live(_, last) = self else { return Ok(false) };
-        if last.liveness == Liveness::Live {
+        if last.liveness() == Liveness::Live {
             return Ok(false);
         }
-        tracing::info!(pid = last.process.pid, "the process is dead");
+        tracing::info!(pid = last.process().pid, "the process is dead");
         // Its segment is unmapped with this.
         *self = State::Dead(last.clone(), now);
         Ok(true)
     }
 
     /// What it said when it could last be read.
-    fn last(&self) -> Option<&Snapshot> {
+    fn last(&self) -> Option<&Packed> {
         match self {
             State::Live(_, last) | State::Dead(last, _) => Some(last),
             State::Refused { last, .. } => last.as_deref(),
@@ -287,10 +288,10 @@ impl State {
     fn end(self) -> Option<Snapshot> {
         match self {
             // Its file has lost its name, not its bytes: they stay mapped until here.
-            State::Live(segment, last) => Some(segment.snapshot().unwrap_or(*last)),
-            State::Dead(last, _) => Some(*last),
+            State::Live(segment, last) => Some(segment.snapshot().unwrap_or_else(|_| last.whole())),
+            State::Dead(last, _) => Some(last.whole()),
             State::Buried => None,
-            State::Refused { last, .. } => last.map(|last| *last),
+            State::Refused { last, .. } => last.map(|last| last.whole()),
         }
     }
 

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use stormglass_telemetry::{Directory, Snapshot};
+use stormglass_telemetry::Directory;
 
 use crate::discovery::Discovery;
+use crate::packed::Packed;
 use crate::retired::Retired;
 use crate::source::Source;
 
@@ -64,7 +65,7 @@ impl Everyone {
 }
 
 impl Source for Everyone {
-    fn snapshots(&mut self) -> Vec<Snapshot> {
+    fn snapshots(&mut self) -> Vec<Packed> {
         self.look(Instant::now());
         let snapshots = self.users.values_mut().flat_map(Discovery::snapshots).collect();
         self.retired = self.gone.clone();
@@ -87,7 +88,7 @@ impl Source for Everyone {
 mod tests {
     use std::sync::OnceLock;
 
-    use stormglass_telemetry::{Identity, Metric, Select, Writer};
+    use stormglass_telemetry::{Identity, Metric, Select, Snapshot, Writer};
 
     use super::*;
 
@@ -117,7 +118,7 @@ mod tests {
         };
         let sum = |everyone: &mut Everyone| {
             everyone.next = Instant::now();
-            let shown = everyone.snapshots();
+            let shown: Vec<Snapshot> = everyone.snapshots().iter().map(Packed::whole).collect();
             let hits = |snapshot: &Snapshot| snapshot.counts.sum(Metric::RingHits, Select::ALL);
             let all = shown.iter().chain(everyone.retired().snapshots()).filter_map(hits).sum::<u64>();
             (shown.len(), all)

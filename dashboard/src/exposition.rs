@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use stormglass_telemetry::{SCRAPE_BOUNDS, Snapshot};
+use stormglass_telemetry::SCRAPE_BOUNDS;
 
 use crate::perf::SharedPerf;
 use crate::retired::Group;
@@ -81,7 +81,7 @@ pub(crate) struct OwnCounts {
 
 /// Everything that one scrape is made from.
 struct Moment<'a> {
-    snapshots: &'a [Snapshot],
+    segments: usize,
     /// In the order in which they were first seen.
     groups: &'a [(Group, Series)],
     errors: u64,
@@ -174,7 +174,7 @@ impl Exposition {
         // A panic while it was held cannot leave it in a bad state: it only ever learns.
         let groups = order.lock().unwrap_or_else(PoisonError::into_inner).sort(groups);
         let moment = Moment {
-            snapshots: &snapshots,
+            segments: snapshots.len(),
             groups: &groups,
             errors,
             own,

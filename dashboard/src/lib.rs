@@ -19,6 +19,7 @@ mod history;
 mod inside;
 mod live;
 mod observer;
+mod packed;
 mod past;
 mod perf;
 mod recent;

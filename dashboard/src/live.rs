@@ -10,6 +10,7 @@ use stormglass_telemetry::{Directory, Snapshot};
 use crate::discovery::Discovery;
 use crate::frame::Now;
 use crate::observer::Observer;
+use crate::packed::Packed;
 use crate::recording::Moment;
 use crate::replay::Player;
 use crate::results::Results;
@@ -56,7 +57,7 @@ impl Live {
 
     /// One snapshot of each process, the dead included, read now.
     pub fn snapshots(&mut self) -> Vec<Snapshot> {
-        self.source.lock().snapshots()
+        self.source.lock().snapshots().iter().map(Packed::whole).collect()
     }
 
     /// What the page would get now: the frame of `/api/snapshot`, as JSON.
@@ -78,7 +79,7 @@ struct Played {
 }
 
 impl Source for Played {
-    fn snapshots(&mut self) -> Vec<Snapshot> {
+    fn snapshots(&mut self) -> Vec<Packed> {
         let now = Instant::now();
         if let Some(before) = self.looked.replace(now) {
             self.player.pass(now - before);
@@ -87,7 +88,7 @@ impl Source for Played {
             Ok(moment) => self.moment = Some(moment),
             Err(error) => tracing::warn!("the recording cannot be read any more: {error}"),
         }
-        self.moment.as_ref().map(|moment| moment.snapshots.clone()).unwrap_or_default()
+        self.moment.iter().flat_map(|moment| moment.snapshots.iter().cloned().map(Packed::of)).collect()
     }
 
     fn now(&self) -> Option<Now> {

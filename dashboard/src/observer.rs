@@ -14,6 +14,7 @@ use crate::baselines::Baselines;
 use crate::exposition::OwnCounts;
 use crate::frame::{Body, Epoch, Frame, Now, ProcessFrame, ProcessId, Spans};
 use crate::history::{History, Memory, PROCESSES};
+use crate::packed::Packed;
 use crate::past::Past;
 use crate::results::Results;
 use crate::source::SharedSource;
@@ -78,13 +79,13 @@ impl Observer {
         self.frame(snapshots, now)
     }
 
-    fn frame(&mut self, mut snapshots: Vec<Snapshot>, now: Now) -> Frame {
+    fn frame(&mut self, mut snapshots: Vec<Packed>, now: Now) -> Frame {
         let changes = self.clinic.look(&snapshots, now.monotonic);
         // The living first, then the youngest, so that what is cut off is the longest dead. The frame says how many.
-        snapshots.sort_by_key(|s| (s.liveness == Liveness::Dead, std::cmp::Reverse(s.born)));
+        snapshots.sort_by_key(|s| (s.liveness() == Liveness::Dead, std::cmp::Reverse(s.born())));
         let left_out = snapshots.len().saturating_sub(PROCESSES);
         snapshots.truncate(PROCESSES);
-        snapshots.sort_by_key(|s| (s.born, ProcessId::of(&s.process)));
+        snapshots.sort_by_key(|s| (s.born(), ProcessId::of(s.process())));
 
         self.past.record(now, left_out as u64, &snapshots);
         for (id, change) in &changes {
@@ -92,7 +93,8 @@ impl Observer {
         }
         let mut before = std::mem::take(&mut self.tracks);
         let mut processes = Vec::with_capacity(snapshots.len());
-        for snapshot in snapshots {
+        for packed in snapshots {
+            let snapshot = packed.whole();
             let id = ProcessId::of(&snapshot.process);
             let mut track = before.remove(&id).unwrap_or_default();
             let body = track.body(&snapshot, now, &mut self.history);
@@ -100,7 +102,7 @@ impl Observer {
             processes.push(
                 ProcessFrame::new(body, &snapshot, now, self.clinic.of(id, self.epoch)).with_perf(perf),
             );
-            track.remember(snapshot);
+            track.remember(packed);
             self.tracks.insert(id, track);
         }
         let results = self.results.latest();
@@ -141,7 +143,7 @@ impl Track {
         body
     }
 
-    fn remember(&mut self, snapshot: Snapshot) {
+    fn remember(&mut self, snapshot: Packed) {
         if self.buried.is_none() {
             self.earlier.remember(snapshot);
         }
@@ -154,6 +156,7 @@ mod tests {
 
     use super::*;
     use crate::history::Asked;
+    use crate::packed::packed;
     use crate::synthetic::{self, Fixed, SECOND};
 
     fn observer() -> Observer {
@@ -176,7 +179,7 @@ mod tests {
         for i in 0..200_u64 {
             let snapshot = at(1, i * SECOND / 50);
             let now = now(&snapshot);
-            observer.frame(vec![snapshot], now);
+            observer.frame(vec![snapshot.into()], now);
             assert!(observer.tracks.values().all(|t| t.earlier.len() <= 9));
         }
         let track = observer.tracks.values().next().expect("one process");
@@ -203,12 +206,12 @@ mod tests {
         for age in [SECOND, 2 * SECOND] {
             let snapshot = at(1, age);
             let now = now(&snapshot);
-            observer.frame(vec![snapshot], now);
+            observer.frame(vec![snapshot.into()], now);
         }
         let mut dead = at(1, 4 * SECOND);
         dead.liveness = Liveness::Dead;
         dead.threads = 0;
-        let frame = observer.frame(vec![dead.clone()], now(&dead));
+        let frame = observer.frame(vec![dead.clone().into()], now(&dead));
         assert_eq!(frame.processes[0].rates().allocations_per_second, Some(1e6));
         let track = observer.tracks.values().next().expect("still shown");
         assert!(track.buried.is_some() && track.earlier.is_empty());
@@ -221,7 +224,7 @@ mod tests {
         dead.liveness = Liveness::Dead;
         dead.threads = 0;
         let moment = now(&dead);
-        let frame = observer.frame(vec![dead], moment);
+        let frame = observer.frame(vec![dead.into()], moment);
         assert_eq!(frame.processes[0].rates().allocations_per_second, Some(1e6));
         let history = serde_json::to_value(observer.history.part(Asked::default())).expect("JSON");
         assert_eq!(history["points"]["9-90-0"][0][1], 1e6);
@@ -236,7 +239,7 @@ mod tests {
             snapshot.born += u64::from(snapshot.process.pid);
         }
         let moment = now(&snapshots[0]);
-        let frame = observer.frame(snapshots, moment);
+        let frame = observer.frame(packed(&snapshots), moment);
         assert_eq!(frame.processes.len(), PROCESSES);
         assert_eq!(frame.left_out, 200 - PROCESSES);
         let json = serde_json::to_value(&frame).expect("JSON");

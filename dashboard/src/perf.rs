@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use stormglass_telemetry::perf::{Attachment, Circumstances, Event, Kernel, Plan, State, Tally, raise_limit};
-use stormglass_telemetry::{Liveness, Process, Snapshot, clock};
+use stormglass_telemetry::{Liveness, Process, clock};
 
+use crate::packed::Packed;
 use crate::retired::Group;
 use crate::round::round;
 
@@ -170,7 +171,7 @@ impl SharedPerf {
     }
 
     /// Attaches to what is new, reads what there is, and lets go of what has gone.
-    pub(crate) fn follow(&self, snapshots: &[Snapshot]) {
+    pub(crate) fn follow(&self, snapshots: &[Packed]) {
         self.with(|perf| perf.follow(snapshots, clock::monotonic()));
     }
 
@@ -191,22 +192,22 @@ impl SharedPerf {
 }
 
 impl Perf {
-    fn follow(&mut self, snapshots: &[Snapshot], now: u64) {
+    fn follow(&mut self, snapshots: &[Packed], now: u64) {
         // Of several segments of a process each says by itself whether it is written to; the process lives while one is.
         let mut seen: BTreeMap<Key, bool> = BTreeMap::new();
         for snapshot in snapshots {
-            let lives = seen.entry(key(&snapshot.process)).or_default();
-            *lives |= snapshot.liveness == Liveness::Live;
+            let lives = seen.entry(key(snapshot.process())).or_default();
+            *lives |= snapshot.liveness() == Liveness::Live;
         }
         for snapshot in snapshots {
-            let key = key(&snapshot.process);
+            let key = key(snapshot.process());
             if seen[&key] && !self.watched.contains_key(&key) {
-                self.watched.insert(key, Watched::new(self.attach.as_mut(), &snapshot.process, now));
+                self.watched.insert(key, Watched::new(self.attach.as_mut(), snapshot.process(), now));
             }
             if let Some(watched) = self.watched.get_mut(&key) {
-                watched.groups.insert(Group::of(&snapshot.process));
+                watched.groups.insert(Group::of(snapshot.process()));
                 if seen[&key] {
-                    watched.follow(self.attach.as_mut(), &snapshot.process, now);
+                    watched.follow(self.attach.as_mut(), snapshot.process(), now);
                 } else {
                     watched.end();
                 }

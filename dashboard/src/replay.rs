@@ -6,9 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stormglass_telemetry::Snapshot;
-
 use crate::frame::Now;
+use crate::packed::Packed;
 use crate::recording::{Moment, RecordingError};
 use crate::retired::Retired;
 use crate::source::Source;
@@ -27,8 +26,8 @@ impl Last {
 }
 
 impl Source for Last {
-    fn snapshots(&mut self) -> Vec<Snapshot> {
-        self.moment.snapshots.clone()
+    fn snapshots(&mut self) -> Vec<Packed> {
+        self.moment.snapshots.iter().cloned().map(Packed::of).collect()
     }
 
     fn now(&self) -> Option<Now> {
@@ -145,7 +144,7 @@ mod tests {
             let mut snapshot = synthetic::snapshot(synthetic::process(1, "mutex"), (second + 5) * SECOND);
             synthetic::add(&mut snapshot, Metric::RingHits, &[0], 0, 1000 * second);
             let now = Now { unix_ms: START + second * 1000, monotonic: snapshot.taken };
-            past.record(now, 0, &[snapshot]);
+            past.record(now, 0, &[snapshot.into()]);
         }
         past.recording(START, u64::MAX, 0)
     }

@@ -2,16 +2,15 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use stormglass_telemetry::Snapshot;
-
 use crate::frame::Now;
+use crate::packed::Packed;
 use crate::perf::SharedPerf;
 use crate::retired::Retired;
 
 /// A set of processes that can be read, now and again.
 pub(crate) trait Source: Send {
     /// One snapshot of each process that there is, read now. Takes microseconds a process and never waits for one.
-    fn snapshots(&mut self) -> Vec<Snapshot>;
+    fn snapshots(&mut self) -> Vec<Packed>;
 
     /// The moment that the snapshots are of, where that is not now.
     fn now(&self) -> Option<Now> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stormglass_telemetry::{Counts, Inside, Liveness, Metric, Process, Schema, Shape, Snapshot};
 
+use crate::packed::{Packed, packed};
 use crate::retired::Retired;
 use crate::source::Source;
 
@@ -72,8 +73,8 @@ impl Fixed {
 }
 
 impl Source for Fixed {
-    fn snapshots(&mut self) -> Vec<Snapshot> {
-        self.snapshots.clone()
+    fn snapshots(&mut self) -> Vec<Packed> {
+        packed(&self.snapshots)
     }
 
     fn retired(&self) -> &Retired {

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stormglass_telemetry::diagnosis::{Around, Change, Diagnostician, Finding, Place, Verdict, Why};
-use stormglass_telemetry::{Counts, Delta, Process, Schema, Snapshot, clock};
+use stormglass_telemetry::{Counts, Delta, Process, Schema, clock};
 
 use crate::frame::{Epoch, ProcessId};
+use crate::packed::Packed;
 use crate::retired::Group;
 use crate::shown::Shown;
 use crate::watching::Watching;
@@ -151,19 +152,20 @@ impl Clinic {
     }
 
     /// Takes in one read of all processes, and says what has turned on or off in which.
-    pub(crate) fn look(&mut self, snapshots: &[Snapshot], now: u64) -> Vec<(ProcessId, Change)> {
+    pub(crate) fn look(&mut self, snapshots: &[Packed], now: u64) -> Vec<(ProcessId, Change)> {
         let mut all = Vec::new();
         let cost = self.watching.latest();
         let mut before = std::mem::take(&mut self.cases);
         for snapshot in snapshots {
-            let id = ProcessId::of(&snapshot.process);
+            let id = ProcessId::of(snapshot.process());
             let mut case = before.remove(&id).unwrap_or_else(|| Case {
-                process: Arc::clone(&snapshot.process),
+                process: Arc::clone(snapshot.process()),
                 diagnostician: Diagnostician::new(),
             });
             let Process { strategy, workload, .. } = &*case.process;
             let counting = cost.as_ref().and_then(|cost| cost.share(strategy, workload));
-            let changes = case.diagnostician.see(snapshot, &Around { counting, ..Around::default() });
+            let changes =
+                case.diagnostician.see(&snapshot.whole(), &Around { counting, ..Around::default() });
             self.report(&case.process, &changes);
             all.extend(changes.into_iter().map(|change| (id, change)));
             self.cases.insert(id, case);

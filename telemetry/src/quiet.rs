@@ -17,8 +17,8 @@
 
 use crate::sparse::Sparse;
 
-/// Every so many readings, or a little sooner, all is read.
-const FULL_EVERY: u32 = 64;
+/// Every so many readings all is read.
+const FULL_EVERY: u32 = 128;
 /// Readings at which slots may wake, from one full reading to the next, in a segment that is called calm.
 const CALM: u32 = 1;
 
@@ -36,8 +36,8 @@ pub(crate) struct Quiet {
     slots: Vec<Known>,
     /// Values of all slots that are quiet.
     sum: Sparse,
-    /// Readings from one full reading to the next.
-    period: u32,
+    /// By how many readings the second full reading comes early, so that segments take turns; 0 from then on.
+    lead: u32,
     /// Readings until the next full one.
     left: u32,
     /// Readings since the last one at which slots woke.
@@ -52,10 +52,11 @@ struct Known {
 }
 
 impl Quiet {
-    /// Nothing is known yet. Segments with different `phase` have their full readings at different times.
+    /// Nothing is known yet. Segments that are first read together have their later full readings together only if their phases
+    /// are some multiple of [`FULL_EVERY`] apart: a full reading takes ten times as long as another, and whoever waits for one
+    /// must not wait for many.
     pub(crate) fn new(phase: u32) -> Quiet {
-        let period = FULL_EVERY - phase % (FULL_EVERY / 2);
-        Quiet { slots: Vec::new(), sum: Sparse::default(), period, left: 1, wakes: 0 }
+        Quiet { slots: Vec::new(), sum: Sparse::default(), lead: phase % FULL_EVERY, left: 1, wakes: 0 }
     }
 
     /// The mark that a slot has had for as long as it has been quiet; none if it is not.
@@ -104,7 +105,7 @@ impl Quiet {
         }
         let calm = self.wakes <= CALM;
         if due {
-            (self.left, self.wakes) = (self.period, 0);
+            (self.left, self.wakes) = (FULL_EVERY - std::mem::take(&mut self.lead), 0);
         }
         again && calm
     }
@@ -155,8 +156,23 @@ mod tests {
             read += slots.read as u64;
         }
         // Of the others, each at first sight, when the one woke, and at each full reading.
-        let full = ROUNDS / u64::from(FULL_EVERY / 2);
-        assert!(read <= ROUNDS + 9 * (2 + full), "{read} readings of a slot");
+        let full = ROUNDS / u64::from(FULL_EVERY);
+        assert!(read <= ROUNDS + 9 * (3 + full), "{read} readings of a slot");
+    }
+
+    #[test]
+    fn full_readings_of_many_segments_take_turns() {
+        let mut all: Vec<(Slots, Quiet)> =
+            (1000..1200).map(|phase| (Slots::of(2), Quiet::new(phase))).collect();
+        let mut read = || {
+            all.iter_mut()
+                .map(|(slots, quiet)| u32::from(slots.sum(quiet, false) == 0 && slots.read > 0))
+                .sum()
+        };
+        let together: Vec<u32> = (0..4 * FULL_EVERY).map(|_| read()).collect();
+        assert_eq!(together[0], 200, "at first sight");
+        assert!(together[1..].iter().all(|&full| full <= 200_u32.div_ceil(FULL_EVERY)), "{together:?}");
+        assert!(together[FULL_EVERY as usize..].iter().all(|&full| full > 0), "{together:?}");
     }
 
     const ROUNDS: u64 = 500;

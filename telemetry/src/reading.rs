@@ -1,8 +1,8 @@
 //! One reading of a segment's slots: where they lie, which of them have stood still, and the sums over all.
 //!
-//! A slot that is quiet (quiet.rs) is looked at by a read of the file; every other one is read in the mapping, and only its pages,
-//! the header's and the owners' words stay resident. Invariant: what is added up was read in the mapping, word by word: a read
-//! of a file promises no word in one piece.
+//! A slot that is quiet (quiet.rs) is looked at by a read of the file, and so are the owners' words; every other slot is read in the
+//! mapping, and only its pages and the header's stay resident. Invariant: what is added up was read in the mapping, word by word: a
+//! read of a file promises no word in one piece.
 
 use core::mem::{offset_of, size_of};
 use core::ops::Range;
@@ -54,13 +54,26 @@ impl Reading<'_> {
         self.chunk(chunk) + (g.slots_offset + slot * g.slot_bytes) as usize
     }
 
-    /// Slots that have an owner.
-    fn threads(&self) -> u32 {
-        let slots = self.layout.geometry.slots_per_chunk as usize;
-        let words = (0..u64::from(self.chunks)).flat_map(|chunk| (0..slots).map(move |slot| (chunk, slot)));
-        // Relaxed: a gauge.
-        let owned = |(chunk, slot)| self.view.word(self.chunk(chunk) + slot * 4).load(Ordering::Relaxed) != 0;
-        words.map(|at| u32::from(owned(at))).sum()
+    /// Slots that have an owner. In a word that changes while it is read, any part of the owner will do: nobody adds it up.
+    fn threads(&self) -> Result<u32, Problem> {
+        let mut words = vec![0; self.layout.geometry.slots_per_chunk as usize * 4];
+        (0..u64::from(self.chunks)).try_fold(0, |threads, chunk| {
+            self.fill(&mut words, self.chunk(chunk))?;
+            let (words, _) = words.as_chunks::<4>();
+            Ok(threads + words.iter().map(|word| u32::from(*word != [0; 4])).sum::<u32>())
+        })
+    }
+
+    /// Fills `buffer` with what the file has at an offset.
+    fn fill(&self, buffer: &mut [u8], at: usize) -> Result<(), Problem> {
+        let read = read_at(self.file, buffer, at as u64)?;
+        if read == buffer.len() {
+            return Ok(());
+        }
+        // Not `at + read`, unless there was something to read: the file may have been cut off far before.
+        let stat = rustix::fs::fstat(self.file).map_err(|errno| Problem::System("look at it", errno))?;
+        let has = stat.st_size.cast_unsigned().min((at + read) as u64);
+        Err(Problem::Truncated { has, needs: (at + buffer.len()) as u64 })
     }
 
     /// A slot's own lines, by the mapping.
@@ -78,14 +91,7 @@ impl Reading<'_> {
     /// Whether a slot's own lines are as `known`, by a read of the file: no page becomes resident for that. A read promises no
     /// word in one piece, so of lines that it finds changed nothing is believed but that they are.
     fn is_still(&self, slot: usize, known: Mark, buffer: &mut [u8]) -> Result<bool, Problem> {
-        let at = (self.slot(slot) + self.layout.own.start) as u64;
-        let read = read_at(self.file, buffer, at)?;
-        if read < buffer.len() {
-            // Not `at + read`, unless there was something to read: the file may have been cut off far before.
-            let stat = rustix::fs::fstat(self.file).map_err(|errno| Problem::System("look at it", errno))?;
-            let has = stat.st_size.cast_unsigned().min(at + read as u64);
-            return Err(Problem::Truncated { has, needs: at + buffer.len() as u64 });
-        }
+        self.fill(buffer, self.slot(slot) + self.layout.own.start)?;
         let (words, _) = buffer.as_chunks::<8>();
         let sum = words.iter().fold(0, |sum: u64, word| sum.wrapping_add(u64::from_ne_bytes(*word)));
         Ok(sum == known.sum)
@@ -104,19 +110,12 @@ impl Reading<'_> {
         }
     }
 
-    /// The parts of the file that every reading reads: the header, the owners' words and the slots that are not quiet.
+    /// The parts of the file that every reading reads in the mapping: the header and the slots that are not quiet.
     fn needed(&self, quiet: &Quiet) -> Vec<Range<usize>> {
         let g = &self.layout.geometry;
-        let slots = g.slots_per_chunk as usize;
-        let of_chunk = |chunk: u64| {
-            let words = self.chunk(chunk)..self.chunk(chunk) + slots * 4;
-            let first = chunk as usize * slots;
-            let active = (first..first + slots).filter(|&slot| quiet.mark(slot).is_none());
-            let active = active.map(|slot| self.slot(slot)..self.slot(slot) + g.slot_bytes as usize);
-            core::iter::once(words).chain(active)
-        };
-        let header = core::iter::once(0..size_of::<Header>());
-        header.chain((0..u64::from(self.chunks)).flat_map(of_chunk)).collect()
+        let active = (0..self.slots()).filter(|&slot| quiet.mark(slot).is_none());
+        let active = active.map(|slot| self.slot(slot)..self.slot(slot) + g.slot_bytes as usize);
+        core::iter::once(0..size_of::<Header>()).chain(active).collect()
     }
 }
 
@@ -151,7 +150,7 @@ pub(crate) fn add_up(
     Ok(Sums {
         counts,
         heartbeat: marks.iter().map(|mark| mark.heartbeat).max().unwrap_or(0),
-        threads: reading.threads(),
+        threads: reading.threads()?,
         threads_started: view.cell(offset_of!(Header, threads_started)),
         threads_dropped: view.cell(offset_of!(Header, threads_dropped)),
     })

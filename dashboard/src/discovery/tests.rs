@@ -22,12 +22,12 @@ fn writer(directory: &Directory) -> Writer {
 fn a_process_is_found_read_and_remembered_after_its_death() {
     let (_place, directory) = place();
     let mut discovery = Discovery::new(directory.clone(), HOUR);
-    assert!(discovery.snapshots().is_empty(), "no directory is no error");
+    assert!(look(&mut discovery).is_empty(), "no directory is no error");
 
     let writer = writer(&directory);
     let slot = writer.claim().expect("a slot");
     slot.classes[2].ring_hits.add(7);
-    let snapshots = discovery.snapshots();
+    let snapshots = look(&mut discovery);
     assert_eq!(snapshots.len(), 1);
     assert_eq!(snapshots[0].liveness, Liveness::Live);
     assert_eq!(snapshots[0].counts.sum(Metric::RingHits, Select::ALL.class(2)), Some(7));
@@ -36,12 +36,12 @@ fn a_process_is_found_read_and_remembered_after_its_death() {
     drop(slot);
     let path = writer.path().expect("it has a segment").to_owned();
     drop(writer);
-    let snapshots = discovery.snapshots();
+    let snapshots = look(&mut discovery);
     assert_eq!(snapshots[0].liveness, Liveness::Dead);
     assert_eq!(snapshots[0].counts.sum(Metric::RingHits, Select::ALL), Some(8));
     assert!(matches!(discovery.entries[&path].state, State::Dead(..)));
     fs::remove_file(&path).expect("ours");
-    assert!(discovery.snapshots().is_empty());
+    assert!(look(&mut discovery).is_empty());
     assert!(discovery.entries.is_empty());
     assert_eq!(discovery.errors(), 0);
     let hits = |s: &Snapshot| s.counts.sum(Metric::RingHits, Select::ALL);
@@ -54,10 +54,10 @@ fn a_segment_that_is_removed_under_a_living_process_keeps_what_it_counted() {
     let mut discovery = Discovery::new(directory.clone(), HOUR);
     let writer = writer(&directory);
     let slot = writer.claim().expect("a slot");
-    discovery.snapshots();
+    look(&mut discovery);
     slot.classes[1].ring_misses.add(3);
     fs::remove_file(writer.path().expect("it has a segment")).expect("ours");
-    assert!(discovery.snapshots().is_empty());
+    assert!(look(&mut discovery).is_empty());
     let misses = |s: &Snapshot| s.counts.sum(Metric::RingMisses, Select::ALL);
     assert_eq!(discovery.retired().snapshots().map(misses).collect::<Vec<_>>(), [Some(3)]);
 }
@@ -67,9 +67,9 @@ fn what_never_had_a_thread_leaves_nothing() {
     let (_place, directory) = place();
     let mut discovery = Discovery::new(directory.clone(), HOUR);
     let writer = writer(&directory);
-    assert_eq!(discovery.snapshots().len(), 1);
+    assert_eq!(look(&mut discovery).len(), 1);
     fs::remove_file(writer.path().expect("it has a segment")).expect("ours");
-    assert!(discovery.snapshots().is_empty());
+    assert!(look(&mut discovery).is_empty());
     assert_eq!(discovery.retired().snapshots().count(), 0);
 }
 
@@ -79,13 +79,18 @@ fn a_name_that_comes_back_is_another_file() {
     let mut discovery = Discovery::new(directory.clone(), HOUR);
     let first = writer(&directory);
     let path = first.path().expect("it has a segment").to_owned();
-    discovery.snapshots();
+    look(&mut discovery);
     let second = writer(&directory);
     fs::rename(second.path().expect("it has a segment"), &path).expect("ours");
     second.claim().expect("a slot").classes[0].ring_hits.add(5);
-    let snapshots = discovery.snapshots();
+    let snapshots = look(&mut discovery);
     assert_eq!(snapshots.len(), 1);
     assert_eq!(snapshots[0].counts.sum(Metric::RingHits, Select::ALL), Some(5));
+}
+
+/// What there is now.
+fn look(discovery: &mut Discovery) -> Vec<Snapshot> {
+    discovery.snapshots().iter().map(Packed::whole).collect()
 }
 
 fn hits(snapshot: &Snapshot) -> Option<u64> {
@@ -104,7 +109,7 @@ fn a_look_that_fails_makes_nothing_count_twice() {
     };
     for mode in [0o700, 0o755, 0o700] {
         allow(mode);
-        let snapshots = discovery.snapshots();
+        let snapshots = look(&mut discovery);
         assert_eq!(snapshots.iter().map(hits).collect::<Vec<_>>(), [Some(7)], "{mode:o}");
         assert_eq!(discovery.retired().snapshots().count(), 0, "{mode:o}");
     }
@@ -117,13 +122,13 @@ fn what_cannot_be_read_any_more_keeps_its_counts_and_is_read_again() {
     let writer = writer(&directory);
     let slot = writer.claim().expect("a slot");
     slot.classes[2].ring_hits.add(7);
-    assert_eq!(discovery.snapshots().iter().map(hits).collect::<Vec<_>>(), [Some(7)]);
+    assert_eq!(look(&mut discovery).iter().map(hits).collect::<Vec<_>>(), [Some(7)]);
     let path = writer.path().expect("it has a segment").to_owned();
     let whole = fs::read(&path).expect("readable");
     let file = fs::File::options().write(true).open(&path).expect("ours");
     file.set_len(100).expect("cut");
     for _ in 0..2 {
-        assert_eq!(discovery.snapshots().iter().map(hits).collect::<Vec<_>>(), [Some(7)]);
+        assert_eq!(look(&mut discovery).iter().map(hits).collect::<Vec<_>>(), [Some(7)]);
     }
     assert_eq!(discovery.errors(), 1);
     file.write_all_at(&whole, 0).expect("mended");
@@ -132,12 +137,12 @@ fn what_cannot_be_read_any_more_keeps_its_counts_and_is_read_again() {
         panic!("it was refused");
     };
     *next_try = Instant::now();
-    assert_eq!(discovery.snapshots().iter().map(hits).collect::<Vec<_>>(), [Some(8)]);
+    assert_eq!(look(&mut discovery).iter().map(hits).collect::<Vec<_>>(), [Some(8)]);
 
     file.set_len(100).expect("cut");
-    discovery.snapshots();
+    look(&mut discovery);
     fs::remove_file(&path).expect("ours");
-    assert!(discovery.snapshots().is_empty());
+    assert!(look(&mut discovery).is_empty());
     assert_eq!(discovery.retired().snapshots().map(hits).collect::<Vec<_>>(), [Some(8)]);
     file.write_all_at(&whole, 0).expect("the writer counts on");
 }
@@ -147,12 +152,12 @@ fn another_sidecar_that_keeps_the_dead_for_longer_is_not_overruled() {
     let (_place, directory) = place();
     drop(writer(&directory));
     let mut first = Discovery::new(directory.clone(), HOUR);
-    assert_eq!(first.snapshots().len(), 1);
+    assert_eq!(look(&mut first).len(), 1);
     let mut second = Discovery::new(directory.clone(), Duration::ZERO);
-    assert_eq!(second.snapshots().len(), 1);
+    assert_eq!(look(&mut second).len(), 1);
     drop(first);
     second.next_reap = Instant::now();
-    assert_eq!(second.snapshots().len(), 0, "now it is the only one");
+    assert_eq!(look(&mut second).len(), 0, "now it is the only one");
 }
 
 #[test]
@@ -162,7 +167,7 @@ fn a_foreign_file_is_an_error_once() {
     fs::write(directory.path().join("1-0.seg"), vec![b'x'; 65536]).expect("a file");
     let mut discovery = Discovery::new(directory, HOUR);
     for _ in 0..8 {
-        assert_eq!(discovery.snapshots().len(), 1);
+        assert_eq!(look(&mut discovery).len(), 1);
         std::thread::sleep(FIRST_RETRY);
     }
     assert_eq!(discovery.errors(), 1);
@@ -176,7 +181,7 @@ fn of_many_dead_the_last_are_shown_and_none_is_lost() {
         writer.claim().expect("a slot").classes[0].ring_hits.add(1);
     };
     let sum = |discovery: &mut Discovery| {
-        let shown = discovery.snapshots();
+        let shown = look(discovery);
         let of = |snapshots: &mut dyn Iterator<Item = &Snapshot>| snapshots.filter_map(hits).sum::<u64>();
         (shown.len(), of(&mut shown.iter()) + of(&mut discovery.retired().snapshots()))
     };
@@ -196,9 +201,9 @@ fn an_onlooker_removes_nothing_and_lets_go_in_time() {
     let (_place, directory) = place();
     let path = writer(&directory).path().expect("it has a segment").to_owned();
     let mut discovery = Discovery::onlooker(directory.clone(), HOUR);
-    assert_eq!(discovery.snapshots().len(), 1);
+    assert_eq!(look(&mut discovery).len(), 1);
     discovery.keep_dead = Duration::ZERO;
-    assert_eq!(discovery.snapshots().len(), 0);
+    assert_eq!(look(&mut discovery).len(), 0);
     assert!(path.exists() && directory.reaper().is_some());
 }
 
@@ -209,12 +214,12 @@ fn a_directory_that_stands_still_is_not_listed_again_and_one_that_changes_is() {
     let mut writers = vec![writer(&directory)];
     let begun = Instant::now();
     while !matches!(discovery.scanned, Some((_, _, true))) {
-        assert_eq!(discovery.snapshots().len(), 1);
+        assert_eq!(look(&mut discovery).len(), 1);
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
     for shown in 2..10 {
         writers.push(writer(&directory));
-        assert_eq!(discovery.snapshots().len(), shown, "seen at once");
+        assert_eq!(look(&mut discovery).len(), shown, "seen at once");
     }
 }
 

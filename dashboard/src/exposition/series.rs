@@ -14,6 +14,7 @@ use stormglass_telemetry::{Counts, Held, Liveness, Process, Snapshot};
 
 use super::INJECTED_LABEL;
 use super::labels::{Label, label};
+use crate::packed::Packed;
 use crate::retired::{Group, Retired};
 
 /// Whose counts are added up.
@@ -98,13 +99,13 @@ pub(super) fn labels(group: &Group) -> Vec<Label> {
 
 /// Everything that was ever counted, by group.
 pub(super) fn by_group(
-    snapshots: &[Snapshot],
+    snapshots: &[Packed],
     retired: &Retired,
     grouping: Grouping,
 ) -> BTreeMap<Group, Series> {
     let mut all: BTreeMap<Group, Series> = BTreeMap::new();
-    for snapshot in snapshots.iter().chain(retired.snapshots()) {
-        let series = Series::of(snapshot);
+    for snapshot in snapshots.iter().map(Packed::whole).chain(retired.snapshots().cloned()) {
+        let series = Series::of(&snapshot);
         match all.entry(grouping.of(&snapshot.process)) {
             std::collections::btree_map::Entry::Occupied(mut group) => group.get_mut().add(series),
             std::collections::btree_map::Entry::Vacant(place) => {

@@ -17,7 +17,7 @@ pub(super) fn add(moment: &Moment<'_>, families: &mut Families) {
     own.left_out.store(dropped, Ordering::Relaxed);
     let took = own.took.iter().chain([&own.nanoseconds]).map(|value| value.load(Ordering::Relaxed));
     let took: Vec<u64> = took.collect();
-    families.own(Metric::Segments, &[], moment.snapshots.len() as f64);
+    families.own(Metric::Segments, &[], moment.segments as f64);
     families.own(Metric::SegmentErrors, &[], moment.errors as f64);
     families.own_histogram(Metric::ScrapeDuration, &took);
     families.own(Metric::Scrapes, &[], own.scrapes.load(Ordering::Relaxed) as f64);

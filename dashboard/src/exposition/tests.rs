@@ -8,6 +8,7 @@ use prometheus::TextEncoder;
 use prometheus::proto::MetricFamily;
 
 use super::*;
+use crate::packed::{Packed, packed};
 use crate::retired::Retired;
 use crate::source::Source;
 use crate::synthetic::{self, Fixed, SECOND, add};
@@ -242,8 +243,8 @@ fn a_newcomer_takes_no_series_from_those_that_were_there() {
 struct Changing(Arc<std::sync::Mutex<Vec<Snapshot>>>, Retired);
 
 impl Source for Changing {
-    fn snapshots(&mut self) -> Vec<Snapshot> {
-        self.0.lock().expect("no panic").clone()
+    fn snapshots(&mut self) -> Vec<Packed> {
+        packed(&self.0.lock().expect("no panic"))
     }
     fn retired(&self) -> &Retired {
         &self.1

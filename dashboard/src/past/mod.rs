@@ -22,18 +22,18 @@ pub(crate) use frame::{span_frame, spans};
 pub(crate) use ring::Clip;
 
 use crate::frame::{Epoch, Now, ProcessId};
+use crate::packed::Packed;
 use crate::recording::{About, Kind, beginning, put_record};
 use crate::tape::Tape;
 use capture::Captures;
 pub(crate) use marks::Marks;
 use ring::Ring;
-use stormglass_telemetry::Snapshot;
 use stormglass_telemetry::diagnosis::{Change, Finding};
 
 /// How far back a sidecar's past goes at most, in milliseconds.
 pub const REACH: u64 = 15 * 60 * 1000;
 /// Milliseconds between two moments of each row, and bytes that it may take.
-const FINE: (u64, usize) = (1000, 3 << 20);
+const FINE: (u64, usize) = (1000, 3 << 19);
 const COARSE: (u64, usize) = (5000, 2 << 20);
 /// Bytes of both rows.
 #[cfg(test)]
@@ -62,7 +62,7 @@ impl Default for Past {
 
 impl Past {
     /// Takes in every process of one moment, where a row is due.
-    pub(crate) fn record(&mut self, now: Now, left_out: u64, snapshots: &[Snapshot]) {
+    pub(crate) fn record(&mut self, now: Now, left_out: u64, snapshots: &[Packed]) {
         for ring in [&mut self.fine, &mut self.coarse] {
             if ring.is_due(now) {
                 ring.push(now, left_out, snapshots);
@@ -109,11 +109,11 @@ impl Past {
         &mut self,
         now: Now,
         epoch: Epoch,
-        snapshots: &[Snapshot],
+        snapshots: &[Packed],
         id: ProcessId,
         change: &Change,
     ) {
-        let whose = snapshots.iter().find(|s| ProcessId::of(&s.process) == id).map(|s| &*s.process);
+        let whose = snapshots.iter().find(|s| ProcessId::of(s.process()) == id).map(|s| &**s.process());
         self.marks.enter(id, whose, change, epoch);
         if let Change::Raised(finding) = change {
             self.capture(now, snapshots, id, finding);
@@ -122,8 +122,8 @@ impl Past {
 
     /// Keeps the minute before now of one process, and says under which number; `None` if one was kept for the same verdict
     /// within that minute, so that a storm over many shards is one capture.
-    fn capture(&mut self, now: Now, snapshots: &[Snapshot], id: ProcessId, finding: &Finding) -> Option<u32> {
-        let process = &snapshots.iter().find(|s| ProcessId::of(&s.process) == id)?.process;
+    fn capture(&mut self, now: Now, snapshots: &[Packed], id: ProcessId, finding: &Finding) -> Option<u32> {
+        let process = snapshots.iter().find(|s| ProcessId::of(s.process()) == id)?.process();
         if self.captures.has(id, finding.verdict, now.unix_ms.saturating_sub(BEFORE)) {
             return None;
         }

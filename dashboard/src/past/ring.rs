@@ -5,10 +5,9 @@
 
 use std::collections::VecDeque;
 
-use stormglass_telemetry::Snapshot;
-
 use super::REACH;
 use crate::frame::{Now, ProcessId};
+use crate::packed::Packed;
 use crate::recording::{About, Decoder, Encoder, Kind, Moment, Records, beginning, put_record};
 
 /// Records of a segment, and when their moments were.
@@ -67,7 +66,7 @@ impl Ring {
         self.to().is_none_or(|last| now.unix_ms >= last + self.spacing * 9 / 10)
     }
 
-    pub(super) fn push(&mut self, now: Now, left_out: u64, snapshots: &[Snapshot]) {
+    pub(super) fn push(&mut self, now: Now, left_out: u64, snapshots: &[Packed]) {
         // A quarter of the bytes, so that what goes at a time is no more.
         if self.segments.back().is_none_or(|last| last.footprint() > self.budget / 4) {
             self.encoder.restart();
@@ -125,8 +124,8 @@ impl Ring {
                     break;
                 }
                 let now = decoder.now();
-                let one: Vec<Snapshot> =
-                    decoder.snapshots().filter(|s| ProcessId::of(&s.process) == id).cloned().collect();
+                let one = decoder.snapshots().filter(|s| ProcessId::of(&s.process) == id);
+                let one: Vec<Packed> = one.cloned().map(Packed::of).collect();
                 if now.unix_ms >= from && now.unix_ms <= to && !one.is_empty() {
                     encoder.moment(now, 0, &one, &mut out);
                 }

@@ -250,7 +250,7 @@ mod tests {
         let mut past = Past::default();
         for second in 10..=30 {
             let (now, snapshot) = moment(second);
-            past.record(now, 0, &[snapshot]);
+            past.record(now, 0, &[snapshot.into()]);
         }
         past
     }

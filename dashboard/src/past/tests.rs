@@ -1,9 +1,10 @@
 //! The past in numbers: how far it goes, what it says, and that it takes no more than was said.
 
 use proptest::prelude::*;
-use stormglass_telemetry::{Metric, Select};
+use stormglass_telemetry::{Metric, Select, Snapshot};
 
 use super::*;
+use crate::packed::packed;
 use crate::recording::{Moment, Reader};
 use crate::synthetic::{self, SECOND};
 use stormglass_telemetry::Op;
@@ -55,7 +56,7 @@ fn hits(moment: &Moment) -> Vec<Option<u64>> {
 fn a_quiet_quarter_of_an_hour_is_there_second_by_second() {
     let mut past = Past::default();
     for second in 0..=2000 {
-        past.record(now(second), 0, &[process(1, second, 0)]);
+        past.record(now(second), 0, &packed(&[process(1, second, 0)]));
     }
     let (from, to) = past.reach().expect("it has a past");
     assert_eq!(to, now(2000).unix_ms);
@@ -74,7 +75,7 @@ fn a_frame_of_a_span_is_of_that_span() {
     for second in 0..100 {
         let newcomer = (second >= 50).then(|| process(2, second, 0));
         let snapshots: Vec<Snapshot> = std::iter::once(process(1, second, 0)).chain(newcomer).collect();
-        past.record(now(second), 3, &snapshots);
+        past.record(now(second), 3, &packed(&snapshots));
     }
     let moment = |second| past.clip(now(second).unix_ms).and_then(|clip| clip.moment());
     let frame = span_frame(moment(40).as_ref(), &moment(60).expect("it is there"), &Marks::default());
@@ -91,7 +92,7 @@ fn a_hundred_busy_processes_take_no_more_than_was_said() {
     let all: Vec<Snapshot> = (1..=100).map(|pid| process(pid, 0, 0)).collect();
     for second in 0..80 {
         let snapshots: Vec<Snapshot> = all.iter().map(|s| grown(s.clone(), second, 300)).collect();
-        past.record(now(second), 0, &snapshots);
+        past.record(now(second), 0, &packed(&snapshots));
         assert!(past.bytes() <= BYTES, "{} bytes after {second} s", past.bytes());
     }
     let (from, to) = past.reach().expect("it has a past");
@@ -102,7 +103,9 @@ fn a_hundred_busy_processes_take_no_more_than_was_said() {
     for snapshot in &all[..20] {
         let snapshots = [grown(snapshot.clone(), 80, 300)];
         let id = ProcessId::of(&snapshots[0].process);
-        captured += u32::from(past.capture(now(80), &snapshots, id, &finding(Verdict::RetryStorm)).is_some());
+        captured += u32::from(
+            past.capture(now(80), &packed(&snapshots), id, &finding(Verdict::RetryStorm)).is_some(),
+        );
         assert!(past.captures.bytes() <= capture::BYTES);
     }
     assert_eq!(captured, 20);
@@ -114,11 +117,11 @@ fn a_hundred_busy_processes_take_no_more_than_was_said() {
 #[test]
 fn one_moment_that_is_too_large_for_a_row_leaves_it_empty_and_usable() {
     let mut ring = Ring::new(1000, 2000);
-    ring.push(now(0), 0, &[process(1, 0, 3000)]);
+    ring.push(now(0), 0, &[process(1, 0, 3000).into()]);
     assert_eq!((ring.from(), ring.bytes()), (None, 0));
     assert!(ring.clip(0).is_none());
     let mut ring = Ring::new(1000, 64 << 10);
-    ring.push(now(0), 0, &[process(1, 0, 0)]);
+    ring.push(now(0), 0, &[process(1, 0, 0).into()]);
     assert_eq!(ring.from(), Some(now(0).unix_ms));
 }
 
@@ -127,15 +130,15 @@ fn a_capture_is_the_minute_before_of_one_process() {
     let mut past = Past::default();
     let both = |second| [process(1, second, 10), process(2, second, 10)];
     for second in 0..200 {
-        past.record(now(second), 0, &both(second));
+        past.record(now(second), 0, &packed(&both(second)));
     }
     let snapshots = both(200);
     let id = ProcessId::of(&snapshots[1].process);
     let storm = finding(Verdict::RetryStorm);
-    let number = past.capture(now(200), &snapshots, id, &storm).expect("the first");
-    assert!(past.capture(now(210), &snapshots, id, &storm).is_none(), "once a minute");
+    let number = past.capture(now(200), &packed(&snapshots), id, &storm).expect("the first");
+    assert!(past.capture(now(210), &packed(&snapshots), id, &storm).is_none(), "once a minute");
     assert!(
-        past.capture(now(210), &both(210), id, &finding(Verdict::LockConvoy)).is_some(),
+        past.capture(now(210), &packed(&both(210)), id, &finding(Verdict::LockConvoy)).is_some(),
         "something else"
     );
     let tape = past.tape(number).expect("it is kept");
@@ -168,9 +171,9 @@ fn a_verdict_leaves_a_mark_and_a_capture_and_a_recording_finds_it_again() {
     let id = ProcessId::of(&stormy(0).process);
     for second in 0..100 {
         let snapshots = [stormy(second)];
-        past.record(now(second), 0, &snapshots);
+        past.record(now(second), 0, &packed(&snapshots));
         for change in diagnostician.see(&snapshots[0], &Around::default()) {
-            past.note(now(second), epoch, &snapshots, id, &change);
+            past.note(now(second), epoch, &packed(&snapshots), id, &change);
         }
     }
     let of = |marks: &Marks, second: u64| -> Vec<String> {
@@ -196,7 +199,7 @@ fn a_verdict_leaves_a_mark_and_a_capture_and_a_recording_finds_it_again() {
 fn a_part_of_the_past_is_a_recording() {
     let mut past = Past::default();
     for second in 0..300 {
-        past.record(now(second), 0, &[process(1, second, 5)]);
+        past.record(now(second), 0, &packed(&[process(1, second, 5)]));
     }
     let file = past.recording(now(100).unix_ms, now(150).unix_ms, 7);
     let tape = Tape::of_bytes(file).expect("a recording");
@@ -216,7 +219,7 @@ proptest! {
         let mut told = Vec::new();
         for (pause, busy) in steps {
             second += pause;
-            ring.push(now(second), 0, &[process(1, second, busy)]);
+            ring.push(now(second), 0, &[process(1, second, busy).into()]);
             told.push(second);
             prop_assert!(ring.bytes() <= budget);
         }

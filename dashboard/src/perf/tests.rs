@@ -1,6 +1,9 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use stormglass_telemetry::Snapshot;
+
 use super::*;
+use crate::packed::packed;
 use crate::synthetic::{self, SECOND};
 
 /// Counts page faults by what the test says, and has no PMU.
@@ -60,15 +63,15 @@ fn what_a_process_counted_stays_when_it_has_gone() {
     let scripted = Scripted::default();
     let mut perf = perf(&scripted);
     let (first, second) = (live(1), live(2));
-    perf.follow(&[first.clone(), second.clone()], 0);
+    perf.follow(&packed(&[first.clone(), second.clone()]), 0);
     scripted.faults.store(10, Ordering::Relaxed);
-    perf.follow(&[first.clone(), second.clone()], SECOND);
+    perf.follow(&packed(&[first.clone(), second.clone()]), SECOND);
     assert_eq!(faults(&perf).total, Some(20));
     let dead = Snapshot { liveness: Liveness::Dead, ..first };
     scripted.faults.store(11, Ordering::Relaxed);
-    perf.follow(&[dead, second.clone()], SECOND + 1);
+    perf.follow(&packed(&[dead, second.clone()]), SECOND + 1);
     assert_eq!(faults(&perf).total, Some(21), "the dead one was read for the last time");
-    perf.follow(&[second], SECOND + 2);
+    perf.follow(&packed(&[second]), SECOND + 2);
     assert_eq!(faults(&perf).total, Some(21));
     assert_eq!(perf.watched.len(), 1);
     perf.follow(&[], SECOND + 3);
@@ -84,9 +87,9 @@ fn two_segments_of_a_process_are_attached_to_once() {
     let mut perf = perf(&scripted);
     let other = Process { sequence: 1, ..synthetic::process(1, "mutex") };
     let both = [live(1), Snapshot { process: Arc::new(other), ..live(1) }];
-    perf.follow(&both, 0);
+    perf.follow(&packed(&both), 0);
     scripted.faults.store(5, Ordering::Relaxed);
-    perf.follow(&both, SECOND);
+    perf.follow(&packed(&both), SECOND);
     assert_eq!(faults(&perf).total, Some(5), "and counted once");
     assert_eq!(scripted.attached.load(Ordering::Relaxed), 1);
 }
@@ -97,12 +100,12 @@ fn a_segment_that_ends_before_its_process_ends_no_counting() {
     let mut perf = perf(&scripted);
     let mut other = live(1);
     other.process = Arc::new(Process { sequence: 1, ..synthetic::process(1, "mutex") });
-    perf.follow(&[live(1), other.clone()], 0);
+    perf.follow(&packed(&[live(1), other.clone()]), 0);
     for (second, dead_first) in [(1, true), (2, false), (3, true)] {
         scripted.faults.store(second, Ordering::Relaxed);
         let dead = Snapshot { liveness: Liveness::Dead, ..live(1) };
         let both = if dead_first { [dead, other.clone()] } else { [other.clone(), dead] };
-        perf.follow(&both, second * SECOND);
+        perf.follow(&packed(&both), second * SECOND);
         assert_eq!(faults(&perf).total, Some(second));
     }
     assert_eq!(scripted.attached.load(Ordering::Relaxed), 1);
@@ -111,7 +114,7 @@ fn a_segment_that_ends_before_its_process_ends_no_counting() {
 #[test]
 fn what_is_not_counted_has_a_state_and_no_number() {
     let mut perf = perf(&Scripted::default());
-    perf.follow(&[live(1)], 0);
+    perf.follow(&packed(&[live(1)]), 0);
     let sums = perf.by_group();
     let cycles = &sums.values().next().expect("one")[Event::Cycles as usize];
     assert_eq!((cycles.total, cycles.running_ratio()), (None, None));
@@ -130,7 +133,7 @@ fn rates_are_of_about_a_second() {
     let mut perf = perf(&scripted);
     for tenth in 0..60 {
         scripted.faults.store(7 * tenth, Ordering::Relaxed);
-        perf.follow(&[live(1)], tenth * SECOND / 10);
+        perf.follow(&packed(&[live(1)]), tenth * SECOND / 10);
     }
     let watched = perf.watched.values().next().expect("one");
     assert!(watched.earlier.len() <= 4, "{}", watched.earlier.len());
@@ -145,7 +148,7 @@ fn one_that_cannot_be_attached_to_says_why_and_is_tried_again() {
     let scripted = Scripted { refuses: true, ..Scripted::default() };
     let mut perf = perf(&scripted);
     for second in 0..25 {
-        perf.follow(&[live(1)], second * SECOND);
+        perf.follow(&packed(&[live(1)]), second * SECOND);
     }
     assert_eq!(scripted.attached.load(Ordering::Relaxed), 3);
     let sum = faults(&perf);
@@ -155,7 +158,7 @@ fn one_that_cannot_be_attached_to_says_why_and_is_tried_again() {
 #[test]
 fn nobody_asked_means_nothing() {
     let perf = SharedPerf::default();
-    perf.follow(&[live(1)]);
+    perf.follow(&packed(&[live(1)]));
     assert!(perf.by_group().is_empty());
     assert!(perf.frame(&live(1).process).is_none());
 }
@@ -168,7 +171,7 @@ fn this_very_process_is_counted() {
     let start = text.rsplit_once(')').expect("a name").1.split_whitespace().nth(22 - 3).expect("a field");
     let this = Process { start_time: start.parse().expect("a number"), ..synthetic::process(pid, "mutex") };
     let own = Snapshot { process: Arc::new(this), ..live(pid) };
-    perf.follow(std::slice::from_ref(&own));
+    perf.follow(&[own.clone().into()]);
     let frame = perf.frame(&own.process).expect("it is watched");
     assert_eq!(frame.events.len(), Event::ALL.len());
     for event in &frame.events {

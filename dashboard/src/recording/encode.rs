@@ -13,6 +13,7 @@ use super::record::{self, Kind};
 use super::schema::{fits, put_process, put_schema};
 use super::wire::{put, put_signed};
 use crate::frame::{Now, ProcessId};
+use crate::packed::Packed;
 
 /// Moments of a segment: a key is some tens of times as long as a step, and whoever looks for a moment reads half a segment.
 const SEGMENT: u32 = 60;
@@ -30,7 +31,7 @@ struct Known {
     heartbeat: u64,
     /// How many values it has, and those.
     cells: usize,
-    values: Sparse,
+    values: Arc<Sparse>,
 }
 
 /// Writes moments, each as the change since the one before.
@@ -77,7 +78,7 @@ impl Encoder {
     }
 
     /// Appends the record of a moment. Time must not run back.
-    pub(crate) fn moment(&mut self, now: Now, left_out: u64, snapshots: &[Snapshot], out: &mut Vec<u8>) {
+    pub(crate) fn moment(&mut self, now: Now, left_out: u64, snapshots: &[Packed], out: &mut Vec<u8>) {
         let kind = if self.is_fresh() { Kind::Key } else { Kind::Step };
         if kind == Kind::Key {
             self.deflate.reset();
@@ -95,11 +96,11 @@ impl Encoder {
         self.last = now;
         let unplaced = self.define(snapshots);
         put(&mut self.body, left_out + unplaced);
-        let present: Vec<&Snapshot> =
-            snapshots.iter().filter(|s| self.known.contains_key(&ProcessId::of(&s.process))).collect();
+        let present: Vec<&Packed> =
+            snapshots.iter().filter(|s| self.known.contains_key(&ProcessId::of(s.process()))).collect();
         put(&mut self.body, present.len() as u64);
         for snapshot in present {
-            self.state(snapshot, now);
+            self.state(&snapshot.whole(), snapshot.values(), now);
         }
         self.packed.clear();
         deflate(&mut self.deflate, &self.body, &mut self.packed);
@@ -112,12 +113,12 @@ impl Encoder {
     }
 
     /// Says who is new, and returns how many found no room.
-    fn define(&mut self, snapshots: &[Snapshot]) -> u64 {
+    fn define(&mut self, snapshots: &[Packed]) -> u64 {
         let (mut schemas, mut processes) = (Vec::new(), Vec::new());
         let (mut new_schemas, mut new_processes, mut left_out) = (0, 0, 0);
         for snapshot in snapshots {
-            let id = ProcessId::of(&snapshot.process);
-            let schema = &snapshot.counts.schema;
+            let id = ProcessId::of(snapshot.process());
+            let schema = snapshot.schema();
             if self.known.contains_key(&id) {
                 continue;
             }
@@ -139,12 +140,12 @@ impl Encoder {
                 self.schemas.len() - 1
             });
             put(&mut processes, at as u64);
-            put_process(&mut processes, &snapshot.process);
-            put(&mut processes, snapshot.born);
+            put_process(&mut processes, snapshot.process());
+            put(&mut processes, snapshot.born());
             new_processes += 1;
             self.cells += schema.len;
             let number = self.known.len();
-            let values = Sparse::default();
+            let values = Arc::default();
             // No moment is taken at the end of time, so the first state is never taken for an unchanged one.
             self.known.insert(
                 id,
@@ -158,8 +159,8 @@ impl Encoder {
         left_out
     }
 
-    /// Says how a process is now.
-    fn state(&mut self, snapshot: &Snapshot, now: Now) {
+    /// Says how a process is now; `packed` are its values.
+    fn state(&mut self, snapshot: &Snapshot, packed: &Arc<Sparse>, now: Now) {
         let Some(known) = self.known.get_mut(&ProcessId::of(&snapshot.process)) else { return };
         let out = &mut self.body;
         put(out, known.number as u64);
@@ -196,7 +197,7 @@ impl Encoder {
             next = at + 1;
         }
         if next > 0 {
-            known.values = Sparse::of(values);
+            known.values = Arc::clone(packed);
         }
     }
 }

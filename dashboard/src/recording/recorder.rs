@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use stormglass_telemetry::{Directory, Liveness, Snapshot, clock};
+use stormglass_telemetry::{Directory, Liveness, clock};
 
 use super::record::{self, Kind};
 use super::{About, Encoder};
 use crate::discovery::Discovery;
 use crate::frame::Epoch;
+use crate::packed::Packed;
 use crate::source::Source;
 
 /// How long one that has died is still recorded, as a sidecar shows it for a while.
@@ -87,14 +88,14 @@ impl<W: Write> Recorder<W> {
     pub fn sample(&mut self) -> io::Result<Sample> {
         let mut snapshots = self.discovery.snapshots();
         if !self.pids.is_empty() {
-            snapshots.retain(|snapshot| self.pids.contains(&snapshot.process.pid));
+            snapshots.retain(|snapshot| self.pids.contains(&snapshot.process().pid));
         }
-        self.seen.extend(snapshots.iter().map(|snapshot| snapshot.process.pid));
+        self.seen.extend(snapshots.iter().map(|snapshot| snapshot.process().pid));
         let now = self.epoch.at(clock::monotonic());
         self.encoder.moment(now, 0, &snapshots, &mut self.buffer);
         self.flush()?;
         self.moments += 1;
-        let living = |snapshot: &&Snapshot| snapshot.liveness == Liveness::Live;
+        let living = |snapshot: &&Packed| snapshot.liveness() == Liveness::Live;
         Ok(Sample { living: snapshots.iter().filter(living).count(), processes: snapshots.len() })
     }
 

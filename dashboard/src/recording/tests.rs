@@ -8,6 +8,7 @@ use stormglass_telemetry::{Counts, Liveness, Metric, Op, Select, Snapshot};
 use super::record::{self, Kind};
 use super::*;
 use crate::frame::Now;
+use crate::packed::packed;
 use crate::recording::recorder::beginning;
 use crate::synthetic::{self, SECOND};
 
@@ -69,7 +70,7 @@ fn file(moments: &[Moment]) -> Vec<u8> {
     let mut encoder = Encoder::default();
     for moment in moments {
         let now = Now { unix_ms: moment.unix_ms, monotonic: moment.monotonic };
-        encoder.moment(now, moment.left_out, &moment.snapshots, &mut out);
+        encoder.moment(now, moment.left_out, &packed(&moment.snapshots), &mut out);
     }
     record::put(&mut out, Kind::End, &[]);
     out
@@ -168,7 +169,7 @@ proptest! {
         let mut encoder = Encoder::default();
         let moment = &moments(&[vec![(0, 7, 5), (1, 1, 1)]])[0];
         let mut out = Vec::new();
-        encoder.moment(Now { unix_ms: 5, monotonic: 5 }, 0, &moment.snapshots, &mut out);
+        encoder.moment(Now { unix_ms: 5, monotonic: 5 }, 0, &packed(&moment.snapshots), &mut out);
         let mut records = Records::bare(&out[..], 0);
         let payload = records.next().expect("good").expect("one").2.to_vec();
         let mut body = Vec::with_capacity(1 << 20);
@@ -270,7 +271,7 @@ fn a_step_without_its_key_is_refused() {
     for moment in &moments {
         let out = if skipped.is_empty() { &mut skipped } else { &mut bytes };
         let now = Now { unix_ms: moment.unix_ms, monotonic: moment.monotonic };
-        encoder.moment(now, 0, &moment.snapshots, out);
+        encoder.moment(now, 0, &packed(&moment.snapshots), out);
     }
     assert!(matches!(read(&bytes).1, Err(RecordingError::Malformed { .. })));
 }

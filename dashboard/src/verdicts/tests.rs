@@ -1,8 +1,9 @@
 use std::fmt::Write as _;
 
-use stormglass_telemetry::{Metric, Op};
+use stormglass_telemetry::{Metric, Op, Snapshot};
 
 use super::*;
+use crate::packed::packed;
 use crate::synthetic::{self, SECOND, add};
 
 /// A process that fails half of its CASes on one shard, `age` nanoseconds old.
@@ -20,7 +21,7 @@ fn watch(clinic: &mut Clinic, pids: &[u32], fifths: std::ops::Range<u64>) {
     for fifth in fifths {
         let age = fifth * SECOND / 5;
         let snapshots: Vec<Snapshot> = pids.iter().map(|&pid| storm(pid, age)).collect();
-        clinic.look(&snapshots, 100 * SECOND + age);
+        clinic.look(&packed(&snapshots), 100 * SECOND + age);
     }
 }
 
@@ -64,7 +65,7 @@ fn a_dead_process_keeps_what_it_had() {
     watch(&mut clinic, &[1], 1..8);
     let mut dead = storm(1, 2 * SECOND);
     dead.liveness = stormglass_telemetry::Liveness::Dead;
-    clinic.look(&[dead.clone()], 102 * SECOND);
+    clinic.look(&[dead.clone().into()], 102 * SECOND);
     let (active, past) = clinic.of(ProcessId::of(&dead.process), Epoch::of(1_000_000, 100 * SECOND));
     assert_eq!((active.len(), past.len()), (0, 1));
     assert_eq!(serde_json::to_value(&past[0]).expect("JSON")["until"], 1_002_000);
@@ -198,7 +199,7 @@ fn a_program_that_counting_slows_is_told_of_it_and_a_pool_is_not() {
     };
     for fifth in 1..60_u64 {
         let age = fifth * SECOND / 5;
-        clinic.look(&[program(1, "", age), program(2, "storm 2T", age)], 100 * SECOND + age);
+        clinic.look(&packed(&[program(1, "", age), program(2, "storm 2T", age)]), 100 * SECOND + age);
     }
     let ledger = verdicts.lock();
     let active: Vec<_> =
