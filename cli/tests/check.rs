@@ -254,3 +254,19 @@ fn a_variable_stands_for_an_option_and_what_is_typed_wins() {
     let said = run(&["run", "--no-page", "--", "true"]);
     assert!(!said.contains("cannot be used with"), "{said}");
 }
+
+/// What `bench --cost` leaves, of a process that counting costs a tenth of its speed.
+const COSTLY: &str = r#"{"version": "0.1.0", "command": "stormglass bench --cost", "machine": "Z80", "measured": 1,
+    "subjects": [{"allocator": "pool", "strategy": "lockfree-single", "workload": "storm 4T", "scraped": null,
+        "counted": {"median": 0.85, "low": 0.8, "high": 0.9, "coverage": 0.99, "pairs": 8}}]}"#;
+
+#[test]
+fn what_counting_costs_is_known_to_a_look_at_this_users_processes() {
+    let directory = private();
+    let _storm = Storm::over(directory.path());
+    let no_cost = ["check", "--for", "3s", "no watching_cost"];
+    assert_eq!(stormglass(directory.path(), &no_cost).status.code(), Some(0), "nothing was measured");
+    Directory::at(directory.path()).keep_cost(COSTLY).expect("kept");
+    let output = stormglass(directory.path(), &no_cost);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+}

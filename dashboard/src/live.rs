@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stormglass_telemetry::{Directory, Snapshot};
+use stormglass_telemetry::{Directory, Process, Snapshot};
 
 use crate::discovery::Discovery;
 use crate::frame::Now;
@@ -27,6 +27,7 @@ const FOR_EVER: Duration = Duration::from_hours(1_000_000);
 pub struct Live {
     source: SharedSource,
     observer: Observer,
+    watching: Watching,
 }
 
 impl Live {
@@ -35,7 +36,7 @@ impl Live {
     pub fn new(directory: Directory) -> Live {
         let watching = Watching::of(directory.clone());
         let live = Live::of(SharedSource::new(Discovery::onlooker(directory, FOR_EVER)));
-        Live { observer: live.observer.knowing(watching), ..live }
+        Live { observer: live.observer.knowing(watching.clone()), watching, ..live }
     }
 
     /// Those of a recording, which plays from its beginning, so many times as fast as it went, and stands still at its end.
@@ -52,12 +53,18 @@ impl Live {
 
     fn of(source: SharedSource) -> Live {
         let observer = Observer::new(source.clone(), Results::default(), Verdicts::default());
-        Live { source, observer }
+        Live { source, observer, watching: Watching::default() }
     }
 
     /// One snapshot of each process, the dead included, read now.
     pub fn snapshots(&mut self) -> Vec<Snapshot> {
         self.source.lock().snapshots().iter().map(Packed::whole).collect()
+    }
+
+    /// The share of its speed that counting costs a process, 0 to 1, by what `stormglass bench --cost` last left here; `None` if it
+    /// has not measured its allocator.
+    pub fn counting(&self, process: &Process) -> Option<f64> {
+        self.watching.latest()?.share(&process.strategy, &process.workload)
     }
 
     /// What the page would get now: the frame of `/api/snapshot`, as JSON.

@@ -37,12 +37,14 @@ pub(crate) struct Sight {
     pub(crate) gauges: Vec<(Gauge, Option<f64>)>,
     /// Verdicts that the source itself raised.
     pub(crate) raised: Vec<Raised>,
+    /// The share of its speed that counting costs it, where that was measured.
+    pub(crate) counting: Option<f64>,
 }
 
 impl From<Snapshot> for Sight {
     fn from(snapshot: Snapshot) -> Sight {
         let gauges = Gauge::all().map(|gauge| (gauge, gauge.value(&snapshot))).collect();
-        Sight { snapshot, gauges, raised: Vec::new() }
+        Sight { snapshot, gauges, raised: Vec::new(), counting: None }
     }
 }
 
@@ -138,7 +140,7 @@ impl Track {
     }
 
     fn see(&mut self, sight: Sight, window: Duration) {
-        let Sight { mut snapshot, gauges, raised } = sight;
+        let Sight { mut snapshot, gauges, raised, counting } = sight;
         if self.last.liveness == Liveness::Dead {
             return;
         }
@@ -149,7 +151,7 @@ impl Track {
         {
             snapshot.taken = snapshot.heartbeat.min(snapshot.taken);
         }
-        self.watch.see(&snapshot);
+        self.watch.see(&snapshot, counting);
         for raised in raised {
             self.watch.add(raised);
         }

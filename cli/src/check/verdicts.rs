@@ -35,12 +35,13 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn see(&mut self, snapshot: &Snapshot) {
+    /// `counting` is the share of its speed that counting costs it, where that was measured.
+    pub(crate) fn see(&mut self, snapshot: &Snapshot, counting: Option<f64>) {
         if snapshot.liveness == Liveness::Live {
             let first = self.alive.map_or(snapshot.taken, |(first, _)| first);
             self.alive = Some((first, snapshot.taken));
         }
-        for change in self.diagnostician.see(snapshot, &Around::default()) {
+        for change in self.diagnostician.see(snapshot, &Around { counting, ..Around::default() }) {
             let Change::Raised(finding) = change else { continue };
             self.add(Raised {
                 verdict: finding.verdict,

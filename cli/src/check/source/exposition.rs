@@ -249,7 +249,8 @@ fn sight(series: &[Series], schema: &Arc<Schema>, process: &Arc<Process>, taken:
         resident_bytes: None,
         counts,
     };
-    Sight { snapshot, gauges, raised }
+    // What it costs, the sidecar has judged.
+    Sight { snapshot, gauges, raised, counting: None }
 }
 
 /// The verdict that a series says is on.

@@ -7,7 +7,7 @@ use stormglass_dashboard::Live;
 use stormglass_telemetry::{Directory, clock};
 
 use super::Source;
-use crate::check::evidence::Evidence;
+use crate::check::evidence::{Evidence, Sight};
 
 /// Time between two looks: a process that lives for less may be missed, and nothing else.
 pub(super) const INTERVAL: Duration = Duration::from_millis(200);
@@ -32,7 +32,11 @@ impl Source for Segments {
         let end = Instant::now() + self.span;
         loop {
             let snapshots = live.snapshots();
-            evidence.see(clock::monotonic(), snapshots.into_iter().map(Into::into));
+            let sight = |snapshot| {
+                let sight = Sight::from(snapshot);
+                Sight { counting: live.counting(&sight.snapshot.process), ..sight }
+            };
+            evidence.see(clock::monotonic(), snapshots.into_iter().map(sight));
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());
