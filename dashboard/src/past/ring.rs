@@ -10,21 +10,41 @@ use crate::frame::{Now, ProcessId};
 use crate::packed::Packed;
 use crate::recording::{About, Decoder, Encoder, Kind, Moment, Records, beginning, put_record};
 
-/// Records of a segment, and when their moments were.
+/// A moment: when it was, and its record.
+#[derive(Debug)]
+struct Entry {
+    time: u64,
+    record: Box<[u8]>,
+}
+
+/// The moments of a segment. Each record is as long as it is, so that nothing is allocated ahead and what one leaves, a later one can take.
 #[derive(Debug, Default)]
 struct Segment {
-    times: Vec<u64>,
-    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    /// Of all records.
+    bytes: usize,
 }
 
 impl Segment {
-    fn to(&self) -> u64 {
-        self.times.last().copied().unwrap_or(0)
+    fn push(&mut self, time: u64, record: Box<[u8]>) {
+        self.bytes += record.len();
+        self.entries.push(Entry { time, record });
     }
 
-    /// What it takes, with what it has allocated ahead.
+    fn from(&self) -> Option<u64> {
+        Some(self.entries.first()?.time)
+    }
+
+    fn to(&self) -> u64 {
+        self.entries.last().map_or(0, |entry| entry.time)
+    }
+
     fn footprint(&self) -> usize {
-        self.bytes.capacity() + self.times.capacity() * size_of::<u64>()
+        self.bytes + self.entries.capacity() * size_of::<Entry>()
+    }
+
+    fn records(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries.iter().map(|entry| &*entry.record)
     }
 }
 
@@ -53,7 +73,7 @@ impl Ring {
 
     /// Time of the first moment.
     pub(super) fn from(&self) -> Option<u64> {
-        self.segments.front()?.times.first().copied()
+        self.segments.front()?.from()
     }
 
     /// Time of the last moment.
@@ -72,15 +92,12 @@ impl Ring {
             self.encoder.restart();
         }
         if self.encoder.is_fresh() {
-            if let Some(last) = self.segments.back_mut() {
-                last.bytes.shrink_to_fit();
-                last.times.shrink_to_fit();
-            }
             self.segments.push_back(Segment::default());
         }
         if let Some(segment) = self.segments.back_mut() {
-            self.encoder.moment(now, left_out, snapshots, &mut segment.bytes);
-            segment.times.push(now.unix_ms);
+            let mut record = Vec::new();
+            self.encoder.moment(now, left_out, snapshots, &mut record);
+            segment.push(now.unix_ms, record.into_boxed_slice());
         }
         let before = now.unix_ms.saturating_sub(REACH);
         while self.segments.front().is_some_and(|first| first.to() < before) || self.bytes() > self.budget {
@@ -97,17 +114,17 @@ impl Ring {
 
     /// The segment that leads to the last moment no later than this, or to the first.
     pub(super) fn clip(&self, unix_ms: u64) -> Option<Clip> {
-        let after = self.segments.partition_point(|s| s.times.first().is_some_and(|&from| from <= unix_ms));
+        let after = self.segments.partition_point(|s| s.from().is_some_and(|from| from <= unix_ms));
         let segment = self.segments.get(after.saturating_sub(1))?;
-        let moments = segment.times.partition_point(|&time| time <= unix_ms).max(1);
-        Some(Clip::of(segment.bytes.clone(), moments))
+        let moments = segment.entries.partition_point(|entry| entry.time <= unix_ms).max(1);
+        Some(Clip::of(segment.records().take(moments).collect::<Vec<_>>().concat(), moments))
     }
 
     /// Appends the records of the segments that have something of this span.
     pub(super) fn copy(&self, from: u64, to: u64, out: &mut Vec<u8>) {
-        let has = |s: &&Segment| s.to() >= from && s.times.first().is_some_and(|&first| first <= to);
+        let has = |s: &&Segment| s.to() >= from && s.from().is_some_and(|first| first <= to);
         for segment in self.segments.iter().filter(has) {
-            out.extend_from_slice(&segment.bytes);
+            segment.records().for_each(|record| out.extend_from_slice(record));
         }
     }
 
@@ -117,9 +134,10 @@ impl Ring {
         let mut encoder = Encoder::default();
         for segment in self.segments.iter().filter(|s| s.to() >= from) {
             let mut decoder = Decoder::default();
-            let mut records = Records::bare(&segment.bytes[..], 0);
-            // What the ring holds it has written itself; if it could not be read, the excerpt would be shorter.
-            while let Ok(Some((kind, _, payload))) = records.next() {
+            for record in segment.records() {
+                // What the ring holds it has written itself; if it could not be read, the excerpt would be shorter.
+                let mut record = Records::bare(record, 0);
+                let Ok(Some((kind, _, payload))) = record.next() else { break };
                 if decoder.apply(kind, payload).is_err() {
                     break;
                 }

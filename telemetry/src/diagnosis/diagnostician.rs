@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::alarm::{Alarm, Step};
 use super::rules::{At, RULES, Reading};
-use super::tally::Tally;
+use super::tally::{Packed, Tally};
 use super::{Around, Finding, Place, Scope, Verdict};
 use crate::counts::Schema;
 use crate::schema::Label;
@@ -63,7 +63,7 @@ pub struct Diagnostician {
     classes: Vec<String>,
     shards: Vec<String>,
     /// Counts at the end of the last look, and when that was; of [`Diagnostician::see`].
-    seen: Option<(Tally, u64)>,
+    seen: Option<(Packed, u64)>,
     /// The look in progress, and its length so far; of [`Diagnostician::observe`].
     pending: Option<(Tally, Duration)>,
     now: u64,
@@ -119,9 +119,12 @@ impl Diagnostician {
         let tally = Tally::of(&snapshot.counts);
         let change = match &self.seen {
             None => (length <= YOUTH).then(|| tally.clone()),
-            Some((before, _)) => tally.continues(before).then(|| tally.since(before)),
+            Some((before, _)) => {
+                let before = before.whole();
+                tally.continues(&before).then(|| tally.since(&before))
+            }
         };
-        self.seen = Some((tally, snapshot.taken));
+        self.seen = Some((Packed::of(&tally), snapshot.taken));
         if let Some(change) = change {
             return self.look(&change, length, &around);
         }

@@ -4,6 +4,7 @@
 
 use crate::counts::{Counts, Family};
 use crate::schema::{Kind, Label, Metric, Op};
+use crate::sparse::Sparse;
 
 /// What is counted of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,17 +116,46 @@ pub(super) struct Tally {
     by_class: Vec<u64>,
 }
 
+/// A tally without its zeros, for as long as nobody works with it: a sidecar has one of each process.
+#[derive(Clone, Debug)]
+pub(super) struct Packed {
+    classes: usize,
+    shards: usize,
+    by_shard: Sparse,
+    by_class: Sparse,
+}
+
+impl Packed {
+    pub(super) fn of(tally: &Tally) -> Packed {
+        Packed {
+            classes: tally.classes,
+            shards: tally.shards,
+            by_shard: Sparse::of(&tally.by_shard),
+            by_class: Sparse::of(&tally.by_class),
+        }
+    }
+
+    /// The tally that it was made of.
+    pub(super) fn whole(&self) -> Tally {
+        let mut tally = Tally::zero(self.classes, self.shards);
+        self.by_shard.add_to(&mut tally.by_shard);
+        self.by_class.add_to(&mut tally.by_class);
+        tally
+    }
+}
+
 impl Tally {
+    fn zero(classes: usize, shards: usize) -> Tally {
+        let (by_shard, by_class) =
+            (vec![0; SHARD_COUNTS * classes * shards], vec![0; CLASS_COUNTS * classes]);
+        Tally { classes, shards, by_shard, by_class }
+    }
+
     pub(super) fn of(counts: &Counts) -> Tally {
         let values = |label| counts.schema.label_values(label).len();
         let (classes, shards) = (values(Label::Class), values(Label::Shard));
         let cells = classes * shards;
-        let mut tally = Tally {
-            classes,
-            shards,
-            by_shard: vec![0; SHARD_COUNTS * cells],
-            by_class: vec![0; CLASS_COUNTS * classes],
-        };
+        let mut tally = Tally::zero(classes, shards);
         for (count, metric, ops) in SHARD_SOURCES {
             let start = count as usize * cells;
             add(counts, metric, ops, &mut tally.by_shard[start..start + cells]);
@@ -234,6 +264,7 @@ mod tests {
             *value = state >> 44;
         }
         let tally = Tally::of(&counts);
+        assert_eq!(Packed::of(&tally).whole(), tally);
         for class in 0..tally.classes {
             for shard in 0..tally.shards {
                 let at = Select::ALL.class(class).shard(shard);
