@@ -250,7 +250,7 @@ impl State {
             State::Dead(..) | State::Buried => return Ok(false),
             State::Refused { next_try, .. } if now < *next_try => return Ok(false),
             // Liveness is looked at before the counts are read, so the counts of a dead process are its last.
-            State::Live(segment, last) => **last = segment.snapshot()?.into(),
+            State::Live(segment, last) => **last = segment.glance()?.into(),
             State::Refused { .. } => {
                 let segment = directory.open(path)?;
                 let snapshot = Packed::of(segment.snapshot()?);

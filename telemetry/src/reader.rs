@@ -18,7 +18,7 @@ use crate::error::{Problem, ReadError};
 use crate::layout::{Header, MAGIC};
 use crate::mapping::Mapping;
 use crate::parse::{self, Head};
-use crate::quiet::Quiet;
+use crate::quiet::{Look, Quiet};
 use crate::reading::{add_up, read_at};
 use crate::snapshot::{Liveness, Process, Snapshot};
 use crate::{clock, liveness, protocol, resident};
@@ -141,20 +141,29 @@ impl Segment {
     /// # Errors
     /// If the file has been truncated since it was opened.
     pub fn snapshot(&self) -> Result<Snapshot, ReadError> {
-        self.read().map_err(|problem| ReadError { path: self.path.clone(), problem })
+        self.read(Look::Each).map_err(|problem| ReadError { path: self.path.clone(), problem })
     }
 
-    fn read(&self) -> Result<Snapshot, Problem> {
+    /// As [`Segment::snapshot`], for who reads again and again: where there are many slots, what a thread counts that has counted
+    /// nothing for tens of readings may show one reading late. Takes half the time. The last one of a process has every count.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn glance(&self) -> Result<Snapshot, ReadError> {
+        self.read(Look::Glance).map_err(|problem| ReadError { path: self.path.clone(), problem })
+    }
+
+    fn read(&self, look: Look) -> Result<Snapshot, Problem> {
         // A panic while it was held cannot leave it in a bad state: the sums are begun anew at the next full reading.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the counts: a process that dies in between was alive when it was looked at, and its counts are its last.
         let now = clock::monotonic();
-        let look = now.saturating_sub(state.looked) >= LOOK;
-        if look {
+        let due = now.saturating_sub(state.looked) >= LOOK;
+        if due {
             state.looked = now;
         }
-        let liveness = liveness::probe(&self.file, self.visible_process().filter(|_| look));
-        if look && self.same_namespace {
+        let liveness = liveness::probe(&self.file, self.visible_process().filter(|_| due));
+        if due && self.same_namespace {
             state.resident = resident::bytes(self.process.pid);
         }
         let resident_bytes = state.resident.filter(|_| liveness == Liveness::Live);
@@ -170,8 +179,8 @@ impl Segment {
             if len < mapped.len() {
                 return Err(Problem::Truncated { has: len, needs: mapped.len() });
             }
-            let full = liveness == Liveness::Dead;
-            match mapped.watched(|view| add_up(mapped, view, &self.file, layout, quiet, full)) {
+            let look = if liveness == Liveness::Dead { Look::Full } else { look };
+            match mapped.watched(|view| add_up(mapped, view, &self.file, layout, quiet, look)) {
                 Some(Ok(sums)) => break sums,
                 Some(Err(Problem::Truncated { needs, .. })) if needs <= len && mapped.len() < len => {
                     // It has grown since it was mapped.

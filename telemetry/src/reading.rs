@@ -16,7 +16,7 @@ use crate::layout::Header;
 use crate::mapping::{Mapping, View};
 use crate::parse::{self, Layout, Run};
 use crate::protocol;
-use crate::quiet::{Mark, Quiet};
+use crate::quiet::{Look, Mark, Quiet};
 
 /// What the slots say at one moment.
 pub(crate) struct Sums {
@@ -129,7 +129,7 @@ pub(crate) fn add_up(
     file: &OwnedFd,
     layout: &Layout,
     quiet: &mut Quiet,
-    full: bool,
+    look: Look,
 ) -> Result<Sums, Problem> {
     let chunks = protocol::published(view.word(offset_of!(Header, chunks)));
     let needs = parse::needed(&layout.geometry, chunks)?;
@@ -139,12 +139,12 @@ pub(crate) fn add_up(
     let reading = Reading { view, file, layout, chunks };
     let mut own = vec![0; layout.own.len()];
     let marks = (0..reading.slots()).map(|slot| match quiet.mark(slot) {
-        Some(known) if reading.is_still(slot, known, &mut own)? => Ok(known),
+        Some(known) if quiet.skips(slot, look) || reading.is_still(slot, known, &mut own)? => Ok(known),
         _ => Ok(reading.mark(slot)),
     });
     let marks = marks.collect::<Result<Vec<Mark>, Problem>>()?;
     let mut counts = Counts::zero(Arc::clone(&layout.schema));
-    if quiet.add(&mut counts.values, &marks, full, |slot, values| reading.add(slot, values)) {
+    if quiet.add(&mut counts.values, &marks, look, |slot, values| reading.add(slot, values)) {
         mapping.let_go(reading.needed(quiet));
     }
     Ok(Sums {
