@@ -1,7 +1,8 @@
 //! Bytes that say that they are a segment: the reader refuses them or reads them, and whatever it read can be shown.
 //!
 //! The input is a patch: the head of a good segment, overwritten at the places that it names, and cut to the length that it
-//! names. So the fuzzer need not find a magic number first.
+//! names. So the fuzzer need not find a magic number first. Half of the segments have a process that lives, as far as their lock says:
+//! those are read again and again, while their bytes change, go and come back.
 #![no_main]
 
 use std::os::unix::fs::FileExt as _;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use stormglass_telemetry::{Directory, Identity, Metric, Segment, Select, Writer};
+use stormglass_telemetry::{Directory, Identity, Metric, ReadError, Segment, Select, Snapshot, Writer};
 
 /// A good segment's bytes, and the file that is overwritten again and again.
 fn scene() -> &'static (Vec<u8>, PathBuf) {
@@ -44,20 +45,38 @@ fuzz_target!(|patch: &[u8]| {
     }
     let file = std::fs::File::options().write(true).create(true).truncate(true).open(path).expect("ours");
     file.write_all_at(&bytes[..len], 0).expect("room");
-    match Segment::open(path) {
-        Ok(segment) => {
-            for _ in 0..2 {
-                if let Ok(snapshot) = segment.snapshot() {
-                    let _ = snapshot.lifetime().measures(Select::ALL);
-                    let _ = snapshot.held();
-                    for metric in Metric::ALL {
-                        let _ = snapshot.counts.sum(*metric, Select::ALL);
-                    }
-                    let mut sum = snapshot.counts.clone();
-                    sum.unite(&snapshot.counts);
-                }
-            }
-        }
-        Err(error) => assert!(!error.to_string().is_empty()),
+    let lives = patch.len() % 2 == 1;
+    if lives {
+        file.lock().expect("nobody else has it");
+    }
+    let segment = match Segment::open(path) {
+        Ok(segment) => segment,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    show(segment.snapshot());
+    show(segment.glance());
+    if lives {
+        // As it was before the patch, but for what the patch says of the end.
+        file.write_all_at(&good[..len], 0).expect("room");
+        show(segment.glance());
+        file.set_len(len as u64 / 2).expect("cut");
+        show(segment.glance());
+        file.write_all_at(&bytes[..len], 0).expect("room");
+        show(segment.snapshot());
     }
 });
+
+/// Whatever was read, every view of it can be made.
+fn show(read: Result<Snapshot, ReadError>) {
+    let snapshot = match read {
+        Ok(snapshot) => snapshot,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    let _ = snapshot.lifetime().measures(Select::ALL);
+    let _ = snapshot.held();
+    for metric in Metric::ALL {
+        let _ = snapshot.counts.sum(*metric, Select::ALL);
+    }
+    let mut sum = snapshot.counts.clone();
+    sum.unite(&snapshot.counts);
+}
