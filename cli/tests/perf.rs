@@ -152,6 +152,20 @@ fn a_check_turns_the_counters_on_and_without_any_it_is_broken_not_failed() {
 }
 
 #[test]
+fn a_check_counts_events_of_the_processes_that_it_looks_at_itself() {
+    let directory = private();
+    let bench =
+        ["--", "bench", "--workload", "storm", "--designs", "mutex", "--seconds", "0.5", "--rounds", "1"];
+    let words = ["check", "--json", "perf_events{event=\"task_clock\"} > 1000", "refills > 0"];
+    let (code, results) = judged(directory.path(), &[&words[..], &bench].concat());
+    match results[0].as_str() {
+        // Where this kernel counts nothing for this user.
+        "not_available" => assert_eq!((code, results[1].as_str()), (Some(3), "holds")),
+        other => assert_eq!((code, other, results[1].as_str()), (Some(0), "holds", "holds")),
+    }
+}
+
+#[test]
 fn who_does_not_ask_is_told_nothing() {
     let directory = private();
     let args = ["serve", "--listen", "127.0.0.1:0"];

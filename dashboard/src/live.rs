@@ -5,12 +5,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use stormglass_telemetry::perf::Event;
 use stormglass_telemetry::{Directory, Process, Snapshot};
 
 use crate::discovery::Discovery;
 use crate::frame::Now;
 use crate::observer::Observer;
 use crate::packed::Packed;
+use crate::perf::SharedPerf;
 use crate::recording::Moment;
 use crate::replay::Player;
 use crate::results::Results;
@@ -58,7 +60,22 @@ impl Live {
 
     /// One snapshot of each process, the dead included, read now.
     pub fn snapshots(&mut self) -> Vec<Snapshot> {
-        self.source.lock().snapshots().iter().map(Packed::whole).collect()
+        let snapshots = self.source.lock().snapshots();
+        self.source.perf.follow(&snapshots);
+        snapshots.iter().map(Packed::whole).collect()
+    }
+
+    /// Also counts what the processor and the kernel count of each process, from the first look at it on. Raises this process's
+    /// limit of open files as far as it may. Returns, in sentences, what cannot be counted.
+    pub fn count_events(&mut self) -> Vec<String> {
+        let (perf, problems) = SharedPerf::here();
+        self.source.perf = perf;
+        problems
+    }
+
+    /// The events of a process that were counted, and how many, as of the last look at it.
+    pub fn events(&self, process: &Process) -> Vec<(Event, u64)> {
+        self.source.perf.totals(process)
     }
 
     /// The share of its speed that counting costs a process, 0 to 1, by what `stormglass bench --cost` last left here; `None` if it

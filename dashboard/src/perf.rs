@@ -180,6 +180,14 @@ impl SharedPerf {
         self.with(|perf| perf.watched.get(&key(process)).map(Watched::frame)).flatten()
     }
 
+    /// The events of a process that are counted, and how many there were since it was attached to.
+    pub(crate) fn totals(&self, process: &Process) -> Vec<(Event, u64)> {
+        let of = |watched: &Watched| {
+            watched.tallies.iter().filter_map(|tally| Some((tally.event, tally.total?))).collect()
+        };
+        self.with(|perf| perf.watched.get(&key(process)).map(of)).flatten().unwrap_or_default()
+    }
+
     /// The sums of every group.
     pub(crate) fn by_group(&self) -> BTreeMap<Group, Sums> {
         self.with(|perf| perf.by_group()).unwrap_or_default()

@@ -31,8 +31,8 @@ impl Missing {
             && asked.iter().all(|track| event(&track.last.counts, of).is_none())
         {
             return Missing::Counters(format!(
-                "nothing that was looked at has the event {}: a sidecar with --perf counts it (`stormglass serve --perf`, then \
-                 --url), where the machine can; the stormglass_perf_state of its /metrics says why not",
+                "nothing that was looked at has the event {}: it takes a machine and settings that let it be counted (`stormglass \
+                 doctor`), and of a sidecar that it was started with --perf; a recording has none",
                 of.name()
             ));
         }

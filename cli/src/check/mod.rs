@@ -126,9 +126,10 @@ pub(crate) struct CheckArgs {
 
 impl CheckArgs {
     fn source(&self, assertions: &[Assertion]) -> Result<Box<dyn Source>, Failure> {
+        let events = assertions.iter().any(Assertion::takes_events);
         if !self.command.is_empty() {
             let perf = assertions.iter().any(Assertion::takes_samples);
-            return Ok(Box::new(source::Command::new(self.command.clone(), perf)));
+            return Ok(Box::new(source::Command::new(self.command.clone(), perf, events)));
         }
         if let Some(file) = &self.recording {
             return Ok(Box::new(source::Recording(file.clone())));
@@ -136,7 +137,7 @@ impl CheckArgs {
         let (span, wait) = (self.span, self.wait);
         Ok(match self.sidecar.sidecar()? {
             Some(sidecar) => Box::new(source::Scrape { sidecar, span, wait }),
-            None => Box::new(source::Segments { directory: Directory::from_env(), span, wait }),
+            None => Box::new(source::Segments { directory: Directory::from_env(), span, wait, events }),
         })
     }
 }

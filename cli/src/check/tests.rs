@@ -49,7 +49,7 @@ fn add(snapshot: &mut Snapshot, metric: Metric, at: &[usize], cell: usize, value
 }
 
 /// One that fails `failures` CASes for each of 1000 batches a second in class 8192, shard 3.
-fn storming(pid: u32, strategy: &str, failures: f64, seconds: f64) -> Snapshot {
+pub(super) fn storming(pid: u32, strategy: &str, failures: f64, seconds: f64) -> Snapshot {
     let mut snapshot = process(pid, strategy, seconds);
     let batches = seconds * 1000.0;
     add(&mut snapshot, Metric::Refills, &[3, 3], 0, batches);
@@ -232,7 +232,7 @@ fn events_are_judged_where_a_sidecar_counts_them() {
     );
     let none = seen(Since::FirstLook, |at| vec![storming(1, "mutex", 0.0, at)]);
     hold(&none, Judgement::Unavailable, &["perf_events{event=\"cache_misses\"} < 1"]);
-    assert!(check("perf_events{event=\"cycles\"} < 1", &none).note.contains("serve --perf"));
+    assert!(check("perf_events{event=\"cycles\"} < 1", &none).note.contains("started with --perf"));
 }
 
 #[test]

@@ -219,8 +219,17 @@ impl Matcher {
 impl Assertion {
     /// Whether slow paths must be sampled for it.
     pub(crate) fn takes_samples(&self) -> bool {
+        self.takes(|what| what.sampled().is_some())
+    }
+
+    /// Whether events of the processor and the kernel must be counted for it.
+    pub(crate) fn takes_events(&self) -> bool {
+        self.takes(|what| matches!(what, What::Event(_) | What::EventRate(_)))
+    }
+
+    fn takes(&self, of: impl Fn(What) -> bool) -> bool {
         let Claim::Compare { left, right, .. } = &self.claim else { return false };
-        [left.counted(), right.counted()].concat().iter().any(|counted| counted.what.sampled().is_some())
+        [left.counted(), right.counted()].concat().iter().any(|counted| of(counted.what))
     }
 
     /// Understands an assertion.

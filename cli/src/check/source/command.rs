@@ -8,10 +8,10 @@ use std::process::{self, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use stormglass_dashboard::Live;
 use stormglass_telemetry::clock;
 
 use super::Source;
+use super::processes::Processes;
 use crate::check::evidence::Evidence;
 use crate::failure::Failure;
 use crate::run;
@@ -26,12 +26,15 @@ pub(crate) struct Command {
     words: Vec<OsString>,
     /// Whether its slow paths are to be sampled by hardware counters.
     perf: bool,
+    /// Whether events of the processor and the kernel are to be counted from outside.
+    events: bool,
 }
 
 impl Command {
-    /// `bench` and its options, or a program and its arguments; with `perf`, its slow paths are sampled by hardware counters.
-    pub(crate) fn new(words: Vec<OsString>, perf: bool) -> Command {
-        Command { words, perf }
+    /// `bench` and its options, or a program and its arguments. With `perf`, its slow paths are sampled by hardware counters; with
+    /// `events`, those of its processes are counted from outside.
+    pub(crate) fn new(words: Vec<OsString>, perf: bool, events: bool) -> Command {
+        Command { words, perf, events }
     }
 
     fn command(&self, place: &run::Place) -> Result<process::Command, Failure> {
@@ -58,13 +61,13 @@ impl Source for Command {
         // Standard output is the check's own.
         command.stdin(Stdio::null()).stdout(io::stderr());
         let name = self.words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut live = Live::new(place.directory().clone());
+        let mut processes = Processes::of(place.directory().clone(), self.events);
         evidence.see(clock::monotonic(), []);
         let mut child = command.spawn().map_err(|e| format!("{name} cannot be started: {e}"))?;
         loop {
             let ended = child.try_wait().map_err(|e| format!("{name} cannot be waited for: {e}"))?;
             // After its end is seen, one look more: what ended has ended.
-            evidence.see(clock::monotonic(), live.snapshots().into_iter().map(Into::into));
+            processes.show(evidence);
             match ended {
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => return Err(format!("{name} broke ({status}); what it said stands above")),

@@ -7,19 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stormglass_telemetry::{
-    Counts, Descriptor, Family, Kind, Label, LabelValues, Liveness, Metric, Op, Process, Schema, Scope,
-    Snapshot,
+    Counts, Family, Kind, Label, LabelValues, Liveness, Metric, Op, Process, Schema, Scope, Snapshot,
 };
 
+use super::events::{EVENT, EVENTS, with_events};
 use crate::check::evidence::Sight;
 use crate::check::expression::Gauge;
 use crate::check::verdicts::{self, Raised};
 
 /// The gauge of verdicts that are on.
 const ACTIVE: &str = "stormglass_verdict_active";
-/// The counter that a sidecar with `--perf` has of each process, by event.
-const EVENTS: Descriptor = Metric::PerfEvents.descriptor();
-const EVENT: &str = "event";
 /// Cells of one group at most: more are no sidecar's.
 const CELLS: usize = 1 << 22;
 
@@ -188,7 +185,7 @@ fn schema<'a>(series: impl Iterator<Item = &'a Series>) -> Option<Schema> {
         Label::Shard => texts(&shards),
         Label::Op => Op::ALL.iter().map(|op| op.name().to_owned()).collect(),
     };
-    let mut labels: Vec<LabelValues> = Label::ALL
+    let labels: Vec<LabelValues> = Label::ALL
         .iter()
         .map(|&label| LabelValues { name: label.name().to_owned(), values: values(label) })
         .collect();
@@ -197,15 +194,17 @@ fn schema<'a>(series: impl Iterator<Item = &'a Series>) -> Option<Schema> {
         let shown = found.contains(&(metric as usize)) || by_shard && descriptor.labels.contains(&Label::Op);
         shown && descriptor.scope != Scope::Process
     });
-    let mut families: Vec<Family> = counted.map(|metric| Family::of(&metric.descriptor())).collect();
-    if !events.is_empty() {
-        families.push(Family { labels: vec![labels.len()], ..Family::of(&EVENTS) });
-        labels.push(LabelValues { name: EVENT.to_owned(), values: events.into_iter().collect() });
-    }
+    let families: Vec<Family> = counted.map(|metric| Family::of(&metric.descriptor())).collect();
     let cells = families
         .iter()
         .map(|f| f.labels.iter().map(|&l| labels[l].values.len()).product::<usize>() * f.width);
-    (cells.sum::<usize>() <= CELLS).then(|| Schema::new(labels, families))
+    (cells.sum::<usize>() + events.len() <= CELLS).then(|| {
+        if events.is_empty() {
+            Schema::new(labels, families)
+        } else {
+            with_events(labels, families, events.into_iter())
+        }
+    })
 }
 
 fn sight(series: &[Series], schema: &Arc<Schema>, process: &Arc<Process>, taken: u64, born: u64) -> Sight {

@@ -3,7 +3,9 @@
 //! Invariant: a source that breaks says so; what it saw until then is not judged.
 
 mod command;
+mod events;
 mod exposition;
+mod processes;
 mod recording;
 mod scrape;
 mod segments;

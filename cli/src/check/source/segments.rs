@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use stormglass_dashboard::Live;
-use stormglass_telemetry::{Directory, clock};
+use stormglass_telemetry::Directory;
 
 use super::Source;
-use crate::check::evidence::{Evidence, Sight};
+use super::processes::Processes;
+use crate::check::evidence::Evidence;
 
 /// Time between two looks: a process that lives for less may be missed, and nothing else.
 pub(super) const INTERVAL: Duration = Duration::from_millis(200);
@@ -18,25 +18,22 @@ pub(crate) struct Segments {
     pub(crate) span: Duration,
     /// How long there may be no process at first.
     pub(crate) wait: Duration,
+    /// Whether events of the processor and the kernel are to be counted.
+    pub(crate) events: bool,
 }
 
 impl Source for Segments {
     fn look(self: Box<Self>, evidence: &mut Evidence) -> Result<(), String> {
         // Said once here, rather than to find nothing for ever.
         self.directory.scan().map_err(|e| e.to_string())?;
-        let mut live = Live::new(self.directory);
+        let mut processes = Processes::of(self.directory, self.events);
         let patience = Instant::now() + self.wait;
-        while live.snapshots().is_empty() && Instant::now() < patience {
+        while !processes.are_there() && Instant::now() < patience {
             thread::sleep(INTERVAL);
         }
         let end = Instant::now() + self.span;
         loop {
-            let snapshots = live.snapshots();
-            let sight = |snapshot| {
-                let sight = Sight::from(snapshot);
-                Sight { counting: live.counting(&sight.snapshot.process), ..sight }
-            };
-            evidence.see(clock::monotonic(), snapshots.into_iter().map(sight));
+            processes.show(evidence);
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());
