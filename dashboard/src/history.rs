@@ -15,7 +15,7 @@ use crate::past::REACH;
 use crate::round::round;
 
 /// Points kept of all processes: 40 bytes each.
-pub(crate) const POINTS: usize = 48_000;
+pub(crate) const POINTS: usize = 24_000;
 /// Processes kept; the one that was heard of longest ago goes first.
 pub(crate) const PROCESSES: usize = 64;
 /// Processes of a recording: as many as it may name at a time.
