@@ -3,11 +3,13 @@
 //! Invariants: an interrupt ends the run in progress and keeps the finished ones; a second interrupt ends the program. When
 //! nobody waits for the benchmark any more, it ends.
 
+use clap::Args as _;
 use stormglass_bench::{Children, Display, Ledger, Machine, Observer, Plan, Report, Stop};
 
 use crate::failure::Failure;
 use crate::interrupt::{EXIT_CODE, Interrupt};
 use crate::output;
+use crate::serve::ServeArgs;
 
 /// Called with each version of the growing report.
 pub(crate) type Publish = Box<dyn FnMut(&Report) + Send>;
@@ -89,10 +91,33 @@ impl Drop for AskedAtLast {
     }
 }
 
-/// What the user typed.
+/// What the user typed, of what makes the figures what they are: the report is served, and who may ask for it, and by which files, is
+/// nobody's business.
 pub(crate) fn command() -> String {
     let rest = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
-    std::iter::once("stormglass".to_owned()).chain(rest).collect::<Vec<_>>().join(" ")
+    without_serving(std::iter::once("stormglass".to_owned()).chain(rest)).join(" ")
+}
+
+/// Leaves out the options that say how and to whom is served.
+fn without_serving(words: impl Iterator<Item = String>) -> Vec<String> {
+    let serving = ServeArgs::augment_args(clap::Command::new("serve"));
+    let option = |word: &str| {
+        let (name, value) =
+            word.strip_prefix("--")?.split_once('=').map_or((&word[2..], None), |(n, v)| (n, Some(v)));
+        // Counting events slows what is measured.
+        let arg = serving.get_arguments().find(|arg| arg.get_long() == Some(name) && name != "perf")?;
+        Some(arg.get_action().takes_values() && value.is_none())
+    };
+    let mut words = words;
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        match option(&word) {
+            None => kept.push(word),
+            Some(true) => drop(words.next()),
+            Some(false) => {}
+        }
+    }
+    kept
 }
 
 /// Shows progress here and hands the report on.
@@ -122,6 +147,15 @@ mod tests {
 
     use super::*;
     use crate::interrupt::runtime;
+
+    #[test]
+    fn the_report_does_not_say_how_it_is_served() {
+        let typed = "stormglass watch --listen 0.0.0.0:7070 --expose --token-file=/tmp/secret --tls-key /k --perf --workload storm \
+                     --threads 2 --max-series 7 --all-users --seconds=1";
+        let words = typed.split_whitespace().map(str::to_owned);
+        let shown = without_serving(words).join(" ");
+        assert_eq!(shown, "stormglass watch --perf --workload storm --threads 2 --seconds=1");
+    }
 
     /// Every run fails here, for the children are this test program; how many begin is what counts.
     #[test]

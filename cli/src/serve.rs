@@ -39,7 +39,7 @@ pub(crate) struct ServeArgs {
     /// What /metrics adds up: processes of one command, strategy and workload (kind), or all of a command
     #[arg(long, value_name = "WHAT", default_value = "kind", value_parser = grouping)]
     pub(crate) group_by: Grouping,
-    /// Series of a scrape at most; what is new is left out first
+    /// Series about processes in a scrape at most; what is new is left out first
     #[arg(long, value_name = "N", default_value_t = 50_000)]
     pub(crate) max_series: u64,
     #[command(flatten)]

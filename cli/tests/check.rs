@@ -265,8 +265,49 @@ fn what_counting_costs_is_known_to_a_look_at_this_users_processes() {
     let directory = private();
     let _storm = Storm::over(directory.path());
     let no_cost = ["check", "--for", "3s", "no watching_cost"];
-    assert_eq!(stormglass(directory.path(), &no_cost).status.code(), Some(0), "nothing was measured");
+    let output = stormglass(directory.path(), &no_cost);
+    assert!(said(&output).contains("was not measured here"), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(1), "what is not known does not hold");
     Directory::at(directory.path()).keep_cost(COSTLY).expect("kept");
     let output = stormglass(directory.path(), &no_cost);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(output.status.code() == Some(1) && said(&output).contains("FAILED"), "{}", said(&output));
+}
+
+#[test]
+fn a_verdict_on_a_class_that_nobody_has_is_not_known() {
+    let directory = private();
+    let _storm = Storm::over(directory.path());
+    let output = stormglass(directory.path(), &["check", "--for", "1s", "no retry_storm{class=\"8129\"}"]);
+    assert!(
+        output.status.code() == Some(1) && said(&output).contains("no class is \"8129\""),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn a_look_that_broke_is_told_in_every_form() {
+    let directory = private();
+    let junit = directory.path().join("check.xml");
+    let path = junit.to_str().expect("text");
+    let args = [
+        "check",
+        "--junit",
+        path,
+        "--json",
+        "--github",
+        "no verdict",
+        "--",
+        "/bin/sh",
+        "-c",
+        "exit 7 #secret",
+    ];
+    let output = stormglass(directory.path(), &args);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(json["assertions"][0]["result"], "not_available");
+    let xml = std::fs::read_to_string(&junit).expect("written");
+    assert!(xml.contains("<error") && xml.contains("exit status: 7"), "{xml}");
+    assert!(said(&output).contains("::error") || said(&output).contains("::warning"), "{}", said(&output));
+    assert!(!xml.contains("secret") && !json.to_string().contains("secret"), "its arguments are its own");
 }

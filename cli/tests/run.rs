@@ -139,6 +139,16 @@ fn what_is_no_program_is_127_and_what_must_not_run_126() {
 }
 
 #[test]
+fn a_mistyped_option_is_no_program() {
+    let output = run(private().path(), &["--no-pag", "--", "/bin/true"]).output().expect("it starts");
+    assert!(
+        output.status.code() == Some(2) && said(&output).contains("no option `--no-pag`"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
 fn a_signal_that_is_sent_to_it_arrives_once() {
     let place = private();
     let program = compiled(place.path(), COUNTS, &[]);

@@ -167,6 +167,7 @@ impl Discovery {
                 let complaint = error.to_string();
                 if self.complaint.as_ref() != Some(&complaint) {
                     tracing::warn!("{complaint}");
+                    self.errors += 1;
                     self.complaint = Some(complaint);
                 }
                 return;
@@ -288,7 +289,7 @@ impl State {
     fn end(self) -> Option<Snapshot> {
         match self {
             // Its file has lost its name, not its bytes: they stay mapped until here.
-            State::Live(segment, last) => Some(segment.snapshot().unwrap_or_else(|_| last.whole())),
+            State::Live(segment, last) => Some(segment.last().unwrap_or_else(|_| last.whole())),
             State::Dead(last, _) => Some(last.whole()),
             State::Buried => None,
             State::Refused { last, .. } => last.map(|last| last.whole()),

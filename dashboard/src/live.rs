@@ -41,6 +41,13 @@ impl Live {
         Live { observer: live.observer.knowing(watching.clone()), watching, ..live }
     }
 
+    /// With what `stormglass bench --cost` has left in another directory.
+    #[must_use]
+    pub fn costing(self, directory: Directory) -> Live {
+        let watching = Watching::of(directory);
+        Live { observer: self.observer.knowing(watching.clone()), watching, ..self }
+    }
+
     /// Those of a recording, which plays from its beginning, so many times as fast as it went, and stands still at its end.
     #[must_use]
     pub fn replay(tape: Arc<Tape>, speed: f64) -> Live {

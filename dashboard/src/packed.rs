@@ -1,7 +1,7 @@
 //! A snapshot without its zeros: how the sidecar holds every process that there is.
 //!
 //! A moment of a process is some 35 KB of counts, of which nine in ten are 0, and a sidecar holds a moment of each of its processes at any
-//! time, and several of some. Invariant: whoever goes through many processes has one whole snapshot at a time.
+//! time, and several of some. Invariant: the observer, a scrape and the past go through them with one whole snapshot at a time.
 
 use std::sync::Arc;
 

@@ -53,6 +53,8 @@ pub(crate) struct Quiet {
     sum: Sparse,
     /// By how many readings the second full reading comes early, so that segments take turns; 0 from then on.
     lead: u32,
+    /// Whether the next full reading comes [`FULL_EVERY`] readings after the last.
+    spanned: bool,
     /// Readings until the next full one.
     left: u32,
     /// Readings since the last one at which slots woke.
@@ -64,7 +66,7 @@ pub(crate) struct Quiet {
 struct Known {
     mark: Mark,
     quiet: bool,
-    /// Quiet from one full reading to the next, or longer.
+    /// Quiet for [`FULL_EVERY`] readings at least.
     long: bool,
 }
 
@@ -73,7 +75,8 @@ impl Quiet {
     /// are some multiple of [`FULL_EVERY`] apart: a full reading takes ten times as long as another, and whoever waits for one
     /// must not wait for many.
     pub(crate) fn new(phase: u32) -> Quiet {
-        Quiet { slots: Vec::new(), sum: Sparse::default(), lead: phase % FULL_EVERY, left: 1, wakes: 0 }
+        let lead = phase % FULL_EVERY;
+        Quiet { slots: Vec::new(), sum: Sparse::default(), lead, spanned: false, left: 1, wakes: 0 }
     }
 
     /// The mark that a slot has had for as long as it has been quiet; none if it is not.
@@ -103,12 +106,14 @@ impl Quiet {
         self.slots.extend(marks[known..].iter().map(|&mark| Known { mark, quiet: first, long: false }));
         self.left = self.left.saturating_sub(1);
         let due = look == Look::Full || self.left == 0;
+        // Since the last full reading as many went by as between any two: the first such span is a shorter one.
+        let whole = self.left == 0 && !first && self.spanned;
         let mut woken = false;
         for (known, &mark) in self.slots.iter_mut().zip(marks) {
             let still = known.mark == mark;
             woken |= known.quiet && !still;
             if due {
-                *known = Known { mark, quiet: still, long: still && known.quiet && !first };
+                *known = Known { mark, quiet: still, long: still && known.quiet && whole };
             } else if !still {
                 (known.quiet, known.long) = (false, false);
             }
@@ -129,6 +134,7 @@ impl Quiet {
         }
         let calm = self.wakes <= CALM;
         if due {
+            self.spanned = self.lead == 0;
             (self.left, self.wakes) = (FULL_EVERY - std::mem::take(&mut self.lead), 0);
         }
         again && calm
@@ -240,7 +246,7 @@ mod tests {
         let slots = FEW + 8;
         let long = || {
             let (mut slots, mut quiet) = (Slots::of(slots), Quiet::new(0));
-            (0..=FULL_EVERY).for_each(|_| assert_eq!(slots.sum(&mut quiet, Look::Glance), 0));
+            (0..=2 * FULL_EVERY).for_each(|_| assert_eq!(slots.sum(&mut quiet, Look::Glance), 0));
             (slots, quiet)
         };
         let skipped =
@@ -262,9 +268,16 @@ mod tests {
             all.count(slot);
             assert_eq!(all.sum(&mut quiet, Look::Glance), 3, "it is awake now");
         }
+        for phase in 0..FULL_EVERY {
+            let (mut all, mut quiet) = (Slots::of(slots), Quiet::new(phase));
+            for _ in 0..=FULL_EVERY {
+                assert!(skipped(&quiet).is_empty(), "not for long, in phase {phase}");
+                all.sum(&mut quiet, Look::Glance);
+            }
+        }
         let mut few = Slots::of(FEW);
         let mut quiet = Quiet::new(0);
-        (0..=FULL_EVERY).for_each(|_| assert_eq!(few.sum(&mut quiet, Look::Glance), 0));
+        (0..=2 * FULL_EVERY).for_each(|_| assert_eq!(few.sum(&mut quiet, Look::Glance), 0));
         assert!((0..FEW).all(|slot| !quiet.skips(slot, Look::Glance)), "few are looked at each time");
     }
 

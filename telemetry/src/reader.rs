@@ -28,7 +28,7 @@ const MAX_BYTES: u64 = 1 << 30;
 
 /// Time between two looks at the process of a segment: whose lock is held (only a forked child can hold it for another), and how
 /// much of which is in memory.
-const LOOK: u64 = 1_000_000_000;
+const LOOK_UP_EVERY: u64 = 1_000_000_000;
 
 /// A segment that can be read, now and after its process has died.
 #[derive(Debug)]
@@ -144,8 +144,8 @@ impl Segment {
         self.read(Look::Each).map_err(|problem| ReadError { path: self.path.clone(), problem })
     }
 
-    /// As [`Segment::snapshot`], for who reads again and again: where there are many slots, what a thread counts that has counted
-    /// nothing for tens of readings may show one reading late. Takes half the time. The last one of a process has every count.
+    /// As [`Segment::snapshot`], for who reads again and again, some times a second: where there are many slots, what a thread counts that has
+    /// counted nothing for a hundred readings may show one reading late. Takes half the time. The last one of a process has every count.
     ///
     /// # Errors
     /// As there.
@@ -153,12 +153,20 @@ impl Segment {
         self.read(Look::Glance).map_err(|problem| ReadError { path: self.path.clone(), problem })
     }
 
+    /// As [`Segment::snapshot`], with every count that there is, whatever the process does: for a file that will not be read again.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn last(&self) -> Result<Snapshot, ReadError> {
+        self.read(Look::Full).map_err(|problem| ReadError { path: self.path.clone(), problem })
+    }
+
     fn read(&self, look: Look) -> Result<Snapshot, Problem> {
         // A panic while it was held cannot leave it in a bad state: the sums are begun anew at the next full reading.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the counts: a process that dies in between was alive when it was looked at, and its counts are its last.
         let now = clock::monotonic();
-        let due = now.saturating_sub(state.looked) >= LOOK;
+        let due = now.saturating_sub(state.looked) >= LOOK_UP_EVERY;
         if due {
             state.looked = now;
         }

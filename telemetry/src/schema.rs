@@ -116,7 +116,7 @@ metrics! {
         watching_cost_high_ratio = WatchingCostHighRatio: Gauge => Events, "Upper end of the interval of that median.";
         watching_cost_measured_timestamp_seconds = WatchingCostMeasured: Gauge => Seconds, "When that was measured, since 1970 (no process labels).";
         segments = Segments: Gauge => Events, "Segments that the sidecar shows (no process labels).";
-        segment_errors = SegmentErrors: Counter => Events, "Files in the segment directory that the sidecar refused to read (no process labels).";
+        segment_errors = SegmentErrors: Counter => Events, "Files in the segment directory that the sidecar refused to read, and times that the directory itself could not be read (no process labels).";
         scrape_duration = ScrapeDuration: Histogram => Seconds, "Time that a scrape spent reading segments and building the answer; bounds from 0.5 ms to 1 s (no process labels).";
         scrapes = Scrapes: Counter => Events, "Scrapes of /metrics answered (no process labels).";
         scrape_bytes = ScrapeBytes: Counter => Bytes, "Bytes of the answers to scrapes, compressed where they were (no process labels).";

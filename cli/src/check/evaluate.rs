@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use stormglass_telemetry::{Delta, Dimension, Select};
+use stormglass_telemetry::{Delta, Dimension, Select, diagnosis};
 
 use super::evidence::{Seconds, Seen};
 use super::expression::{Assertion, Claim, Comparison, Counted, Fold, Matcher, Sum, Verdict, What};
-use super::missing::{Missing, name, nobody};
+use super::missing::{Missing, name, nobody, nowhere};
 use super::selection::{cell_matchers, event, filtered, has_cells, is_asked, quantile, selections};
 
 /// How an assertion came out.
@@ -19,7 +19,7 @@ pub(crate) enum Judgement {
     Holds,
     Fails,
     NoData,
-    /// It takes hardware counters, and no process had them.
+    /// It takes hardware counters, and no process had them; or what was to be looked at broke.
     Unavailable,
 }
 
@@ -90,6 +90,19 @@ pub(crate) fn judge(assertion: &Assertion, seen: &Seen, least: u64) -> Outcome {
     }
 }
 
+/// An assertion that could not be judged, because what was to be looked at broke.
+pub(crate) fn unknown(assertion: &Assertion, why: &str) -> Outcome {
+    Outcome {
+        assertion: assertion.text.clone(),
+        judgement: Judgement::Unavailable,
+        value: None,
+        limit: None,
+        dimension: None,
+        place: None,
+        note: why.to_owned(),
+    }
+}
+
 fn judge_verdict(text: &str, asked: &Verdict, seen: &Seen) -> Outcome {
     let outcome = |judgement, place, note: String| Outcome {
         assertion: text.to_owned(),
@@ -115,6 +128,15 @@ fn judge_verdict(text: &str, asked: &Verdict, seen: &Seen) -> Outcome {
             && of("shard", &raised.shard)
     });
     let Some((track, raised)) = found.next() else {
+        if let Some(note) = nowhere(&asked.labels, seen) {
+            return outcome(Judgement::NoData, None, note);
+        }
+        if asked.which == Some(diagnosis::Verdict::WatchingCost)
+            && !tracks.iter().any(|track| track.cost_known)
+        {
+            let note = "what counting costs was not measured here: `stormglass bench --cost` does, and processes that run are judged by it";
+            return outcome(Judgement::NoData, None, note.to_owned());
+        }
         if !tracks.iter().any(|track| track.could_tell) {
             let note = "no process was seen alive for the 0.7 s that a verdict takes";
             return outcome(Judgement::NoData, None, note.to_owned());

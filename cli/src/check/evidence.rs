@@ -30,6 +30,16 @@ pub(crate) enum Since {
     Birth,
 }
 
+/// What counting costs a process.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Cost {
+    Unknown,
+    /// The source knows it, and has raised the verdict if there was cause.
+    Judged,
+    /// A share of its speed.
+    Share(f64),
+}
+
 /// A process as a source saw it.
 pub(crate) struct Sight {
     pub(crate) snapshot: Snapshot,
@@ -37,14 +47,13 @@ pub(crate) struct Sight {
     pub(crate) gauges: Vec<(Gauge, Option<f64>)>,
     /// Verdicts that the source itself raised.
     pub(crate) raised: Vec<Raised>,
-    /// The share of its speed that counting costs it, where that was measured.
-    pub(crate) counting: Option<f64>,
+    pub(crate) cost: Cost,
 }
 
 impl From<Snapshot> for Sight {
     fn from(snapshot: Snapshot) -> Sight {
         let gauges = Gauge::all().map(|gauge| (gauge, gauge.value(&snapshot))).collect();
-        Sight { snapshot, gauges, raised: Vec::new(), counting: None }
+        Sight { snapshot, gauges, raised: Vec::new(), cost: Cost::Unknown }
     }
 }
 
@@ -112,6 +121,7 @@ struct Track {
     extents: Vec<(Gauge, Extent)>,
     windows: Vec<Window>,
     watch: Watch,
+    cost_known: bool,
 }
 
 impl Track {
@@ -134,13 +144,14 @@ impl Track {
             extents: Vec::new(),
             windows: Vec::new(),
             watch,
+            cost_known: false,
         };
         track.see(sight, Duration::MAX);
         track
     }
 
     fn see(&mut self, sight: Sight, window: Duration) {
-        let Sight { mut snapshot, gauges, raised, counting } = sight;
+        let Sight { mut snapshot, gauges, raised, cost } = sight;
         if self.last.liveness == Liveness::Dead {
             return;
         }
@@ -151,6 +162,8 @@ impl Track {
         {
             snapshot.taken = snapshot.heartbeat.min(snapshot.taken);
         }
+        self.cost_known |= cost != Cost::Unknown;
+        let counting = if let Cost::Share(share) = cost { Some(share) } else { None };
         self.watch.see(&snapshot, counting);
         for raised in raised {
             self.watch.add(raised);
@@ -198,6 +211,7 @@ impl Track {
             span: last.since(&self.baseline),
             windows: self.windows,
             could_tell: self.watch.could_tell(),
+            cost_known: self.cost_known,
             raised: self.watch.raised(),
             gauges: self.gauges,
             last,
@@ -216,6 +230,8 @@ pub(crate) struct Seconds {
     pub(crate) windows: Vec<Window>,
     /// Whether it was seen for as long as a verdict takes.
     pub(crate) could_tell: bool,
+    /// Whether it is known what counting costs it.
+    pub(crate) cost_known: bool,
     /// The verdicts on it.
     pub(crate) raised: Vec<Raised>,
     /// As it was seen last.

@@ -60,6 +60,13 @@ impl Missing {
     }
 }
 
+/// Why a verdict cannot have been raised where it was asked for: no process has such a class or shard.
+pub(super) fn nowhere(labels: &[Matcher], seen: &Seen) -> Option<String> {
+    let place = |matcher: &&Matcher| matches!(matcher.label, "class" | "shard");
+    let named = labels.iter().filter(place).filter(|matcher| matcher.equal && !matcher.value.is_empty());
+    named.clone().find_map(|matcher| no_such_value(matcher, seen))
+}
+
 /// What to say if no process has this value of a label.
 fn no_such_value(matcher: &Matcher, seen: &Seen) -> Option<String> {
     let mut distinct: Vec<&str> = Vec::new();

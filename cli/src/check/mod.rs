@@ -168,15 +168,20 @@ pub(crate) fn check(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let since = if args.lifetime { Since::Birth } else { Since::FirstLook };
     let started = Instant::now();
     let mut evidence = Evidence::new(since, WINDOW);
-    source.look(&mut evidence).map_err(|why| Failure::with_code(why, BROKEN))?;
+    let looked = source.look(&mut evidence);
     let seen = evidence.finish();
+    let judged = |assertion| match &looked {
+        Ok(()) => evaluate::judge(assertion, &seen, args.least),
+        Err(why) => evaluate::unknown(assertion, why),
+    };
     let checked = Checked {
         source: name,
         processes: seen.tracks.len(),
         seconds: started.elapsed().as_secs_f64(),
-        outcomes: assertions.iter().map(|assertion| evaluate::judge(assertion, &seen, args.least)).collect(),
+        outcomes: assertions.iter().map(judged).collect(),
     };
     say(args, &checked)?;
+    looked.map_err(|why| Failure::with_code(why, BROKEN))?;
     Ok(if checked.holds() {
         ExitCode::SUCCESS
     } else if checked.is_known() {

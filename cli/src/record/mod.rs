@@ -119,7 +119,7 @@ async fn run(mut recorder: Recorder<File>, args: &RecordArgs) -> Result<ExitCode
                 .filter(|pid| !recorder.recorded().contains(pid))
                 .map(u32::to_string)
                 .collect();
-            if !missing.is_empty() && begun.elapsed() > PATIENCE {
+            if !missing.is_empty() && (over || begun.elapsed() > PATIENCE) {
                 return Err((None, Failure::failed(absent(&missing))));
             }
             over |= missing.is_empty() && sample.living == 0;

@@ -37,6 +37,13 @@ const KEEP_DEAD: Duration = Duration::from_hours(24);
 /// # Errors
 /// If there is no library, no shared memory or no such program, or the address cannot be listened on.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    if let Some(word) =
+        args.program.first().and_then(|word| word.to_str()).filter(|word| word.starts_with('-'))
+    {
+        return Err(Failure::impossible(format!(
+            "run has no option `{word}` (`stormglass run --help` has them all); a program of that name is `./{word}`"
+        )));
+    }
     let library = library::find()?;
     let place = Place::make()?;
     // Before there is a second thread: the threads of the runtime must not get the program's signals.

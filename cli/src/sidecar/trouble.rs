@@ -49,8 +49,14 @@ pub(super) fn unanswered(base: &str, error: &ureq::Error) -> String {
         // Who speaks TLS ends a connection that does not, or sends what is no HTTP.
         ureq::Error::Protocol(_) if is_plain => other_scheme(base, "no HTTP"),
         ureq::Error::Io(error) if is_plain && is_hang_up(error) => other_scheme(base, "nothing"),
-        error => format!("{base} does not answer ({error}): is a sidecar there (`stormglass serve`)?"),
+        // Without the library's word for it.
+        ureq::Error::Io(error) => nobody(base, error),
+        error => nobody(base, error),
     }
+}
+
+fn nobody(base: &str, error: impl std::fmt::Display) -> String {
+    format!("{base} does not answer ({error}): is a sidecar there (`stormglass serve`)?")
 }
 
 fn other_scheme(base: &str, with: &str) -> String {

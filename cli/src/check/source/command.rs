@@ -77,7 +77,10 @@ impl Source for Command {
     }
 
     fn name(&self) -> String {
-        let words: Vec<_> = self.words.iter().map(|word| word.to_string_lossy()).collect();
+        // The arguments of another program are its own, and this goes into files that are handed on.
+        let own = self.words.first().is_some_and(|word| word == BENCH);
+        let shown = if own { self.words.len() } else { 1 };
+        let words: Vec<_> = self.words.iter().take(shown).map(|word| word.to_string_lossy()).collect();
         format!("`{}`", words.join(" "))
     }
 }

@@ -11,7 +11,7 @@ use stormglass_telemetry::{
 };
 
 use super::events::{EVENT, EVENTS, with_events};
-use crate::check::evidence::Sight;
+use crate::check::evidence::{Cost, Sight};
 use crate::check::expression::Gauge;
 use crate::check::verdicts::{self, Raised};
 
@@ -123,12 +123,16 @@ pub(crate) fn sights(scrapes: &[(u64, Scraped)]) -> Vec<(u64, Vec<Sight>)> {
         let series = scrapes.iter().filter_map(|(_, scraped)| scraped.groups.get(group)).flatten();
         let Some(schema) = schema(series).map(Arc::new) else { continue };
         let process = Arc::new(process(group));
+        // One that may live again is not taken for dead meanwhile.
+        let lives = |scraped: &Scraped| scraped.groups.get(group).is_some_and(|series| lives(series));
+        let liveness =
+            if scrapes.iter().any(|(_, scraped)| lives(scraped)) { Liveness::Live } else { Liveness::Dead };
         // One that was not there at first began after the scrape before.
         let first = scrapes.iter().position(|(_, scraped)| of(scraped)).unwrap_or(0);
         let born = if first == 0 { 0 } else { scrapes[first - 1].0 + 1 };
         for ((time, scraped), (_, sights)) in scrapes.iter().zip(&mut all) {
             if let Some(series) = scraped.groups.get(group) {
-                sights.push(sight(series, &schema, &process, *time, born));
+                sights.push(sight(series, &schema, &process, liveness, *time, born));
             }
         }
     }
@@ -207,7 +211,14 @@ fn schema<'a>(series: impl Iterator<Item = &'a Series>) -> Option<Schema> {
     })
 }
 
-fn sight(series: &[Series], schema: &Arc<Schema>, process: &Arc<Process>, taken: u64, born: u64) -> Sight {
+fn sight(
+    series: &[Series],
+    schema: &Arc<Schema>,
+    process: &Arc<Process>,
+    liveness: Liveness,
+    taken: u64,
+    born: u64,
+) -> Sight {
     let mut counts = Counts::zero(Arc::clone(schema));
     let mut raised = Vec::new();
     let mut gauges: Vec<(Gauge, Option<f64>)> = Gauge::all().map(|gauge| (gauge, None)).collect();
@@ -237,7 +248,7 @@ fn sight(series: &[Series], schema: &Arc<Schema>, process: &Arc<Process>, taken:
     let threads = gauges.iter().find(|(gauge, _)| gauge.0 == Metric::Threads).and_then(|(_, value)| *value);
     let snapshot = Snapshot {
         process: Arc::clone(process),
-        liveness: Liveness::Live,
+        liveness,
         taken,
         born,
         heartbeat: 0,
@@ -248,8 +259,12 @@ fn sight(series: &[Series], schema: &Arc<Schema>, process: &Arc<Process>, taken:
         resident_bytes: None,
         counts,
     };
-    // What it costs, the sidecar has judged.
-    Sight { snapshot, gauges, raised, counting: None }
+    Sight { snapshot, gauges, raised, cost: Cost::Judged }
+}
+
+/// Whether a process of a group lives; one of which that is not said does.
+fn lives(series: &[Series]) -> bool {
+    series.iter().find(|one| one.name == Metric::Up.descriptor().name).is_none_or(|up| up.value > 0.0)
 }
 
 /// The verdict that a series says is on.
@@ -356,6 +371,22 @@ mod tests {
             (of(Event::Cycles), of(Event::PageFaults), of(Event::Migrations)),
             (Some(2000), Some(7), None)
         );
+    }
+
+    #[test]
+    fn a_group_of_which_nobody_lives_at_any_time_is_dead() {
+        let page = |up: u8| {
+            let labels = "command=\"a\",strategy=\"mutex\",workload=\"\"";
+            parse(&format!("stormglass_up{{{labels}}} {up}\nstormglass_threads{{{labels}}} 2\n"))
+                .expect("a page")
+        };
+        let ever = |ups: &[u8]| {
+            let scrapes: Vec<(u64, Scraped)> = (1..).zip(ups.iter().map(|&up| page(up))).collect();
+            let all = sights(&scrapes).into_iter().flat_map(|(_, sights)| sights);
+            all.map(|sight| sight.snapshot.liveness).collect::<Vec<_>>()
+        };
+        assert_eq!(ever(&[0, 0]), [Liveness::Dead; 2]);
+        assert_eq!(ever(&[1, 0, 1]), [Liveness::Live; 3], "between two processes of a group");
     }
 
     #[test]

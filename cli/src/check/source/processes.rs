@@ -5,7 +5,7 @@ use stormglass_dashboard::Live;
 use stormglass_telemetry::{Directory, clock};
 
 use super::events::Events;
-use crate::check::evidence::{Evidence, Sight};
+use crate::check::evidence::{Cost, Evidence, Sight};
 use crate::output;
 
 /// Processes that can be looked at again and again.
@@ -18,7 +18,7 @@ impl Processes {
     /// Those of a directory; with `events`, those of processor and kernel are counted from the first look at each process on.
     /// Events that cannot be are told of.
     pub(super) fn of(directory: Directory, events: bool) -> Processes {
-        let mut live = Live::new(directory);
+        let mut live = Live::new(directory).costing(Directory::from_env());
         if events {
             for problem in live.count_events() {
                 output::tell(&format!("stormglass: not counted: {problem}"));
@@ -36,7 +36,7 @@ impl Processes {
     pub(super) fn show(&mut self, evidence: &mut Evidence) {
         let snapshots = self.live.snapshots();
         let sights = snapshots.into_iter().map(|snapshot| {
-            let counting = self.live.counting(&snapshot.process);
+            let cost = self.live.counting(&snapshot.process).map_or(Cost::Unknown, Cost::Share);
             let sight = Sight::from(match &mut self.events {
                 Some(events) => {
                     let totals = self.live.events(&snapshot.process);
@@ -44,7 +44,7 @@ impl Processes {
                 }
                 None => snapshot,
             });
-            Sight { counting, ..sight }
+            Sight { cost, ..sight }
         });
         let sights: Vec<Sight> = sights.collect();
         evidence.see(clock::monotonic(), sights);

@@ -12,7 +12,7 @@ const KEYS: [(&str, &str); 9] = [
     ("up, k / down, j", "choose a process"),
     ("page up, page down, home, end", "the same, faster"),
     ("escape", "follow the worst again"),
-    ("s", "sort by trouble, allocations, failures, wait, memory, name"),
+    ("s", "sort by another figure"),
     ("m", "what the grid shows"),
     ("f, space", "freeze, and go on"),
     ("?", "this page; any key leaves it"),
@@ -30,6 +30,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect) {
             lines.push(Line::from(format!("{}: {what}", key.split(',').next().unwrap_or(key))));
         }
     }
+    lines.push(Line::from("  Sorted by: trouble, allocations, failures, wait, memory, name"));
     lines.push(Line::from(format!("  Heat, from cold to hot: {}", GLYPHS.map(String::from).join(" "))));
     lines.push(Line::from("  Marks: ! a verdict is on, x the process has ended, * or # a hot cell"));
     lines.push(Line::styled(
