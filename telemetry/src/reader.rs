@@ -51,6 +51,8 @@ struct State {
     quiet: Quiet,
     /// When its process was last looked up, and how much of it was in memory then.
     looked: u64,
+    /// By how much it is looked up sooner, once.
+    lead: u64,
     resident: Option<u64>,
 }
 
@@ -105,8 +107,11 @@ impl Segment {
         }
         let process = Arc::new(head.process.clone());
         let same_namespace = head.pid_namespace != 0 && head.pid_namespace == liveness::pid_namespace();
-        let quiet = Quiet::new(process.pid.wrapping_add(process.sequence));
-        let state = Mutex::new(State { mapping: None, quiet, looked: 0, resident: None });
+        // Segments that are found together take turns with what takes long.
+        let phase = process.pid.wrapping_add(process.sequence);
+        let quiet = Quiet::new(phase);
+        let lead = LOOK_UP_EVERY / 16 * u64::from(phase % 16);
+        let state = Mutex::new(State { mapping: None, quiet, looked: 0, lead, resident: None });
         Ok(Segment { path: path.to_owned(), file, owner, head, process, same_namespace, state })
     }
 
@@ -168,7 +173,7 @@ impl Segment {
         let now = clock::monotonic();
         let due = now.saturating_sub(state.looked) >= LOOK_UP_EVERY;
         if due {
-            state.looked = now;
+            state.looked = now - std::mem::take(&mut state.lead).min(now);
         }
         let liveness = liveness::probe(&self.file, self.visible_process().filter(|_| due));
         if due && self.same_namespace {
