@@ -24,6 +24,9 @@ pub(super) fn parse(text: &str) -> Result<Claim, Mistake> {
     let mut parser = Parser { text, words: words(text)?, next: 0, depth: 0 };
     let claim = parser.claim()?;
     if parser.next < parser.words.len() {
+        if matches!((&claim, parser.peek()), (Claim::Verdict(_), Some(Token::Compare(_)))) {
+            return Err(parser.wrong("a verdict is raised or it is not: it is compared with nothing"));
+        }
         return Err(parser.wrong(
             "this is left over: an assertion is one comparison, so give each as an argument of its own",
         ));
@@ -62,12 +65,16 @@ impl Parser<'_> {
         self.next += 1;
         let middle = self.next;
         let right = self.sum()?;
+        let all = self.span(start).start..self.span(self.next.saturating_sub(1).max(middle)).end;
         if let (Some(a), Some(b)) = (left.dimension(), right.dimension())
             && a != b
         {
             let sentence = format!("on the left are {}, on the right {}", a.name(), b.name());
-            let at = self.span(start).start..self.span(self.next.saturating_sub(1).max(middle)).end;
-            return Err(Mistake::new(self.text, at, sentence));
+            return Err(Mistake::new(self.text, all, sentence));
+        }
+        if left.counted().is_empty() && right.counted().is_empty() {
+            let sentence = "this asserts nothing of a process: name a figure, a metric or a verdict (--list has them all)";
+            return Err(Mistake::new(self.text, all, sentence.to_owned()));
         }
         Ok(Claim::Compare { left, comparison, right })
     }

@@ -27,7 +27,7 @@ fn what_people_write_is_understood() {
         "p999(cas_retries) <= 16",
         "max(live_bytes) < 64MiB",
         "max(cas_failures_per_batch{strategy=\"depot\"}) < 0.5 * max(cas_failures_per_batch{strategy=\"mutex\"}) + 1",
-        "(1 + 2) * 3 != 8e0",
+        "(refills + 2) * 3 != 8e0",
         "avg(walked_per_kept)<1.2",
         "slow_path_seconds_per_batch < 2us",
         "remote_frees / refills < 0.5",
@@ -61,6 +61,8 @@ fn a_mistake_is_shown_under_its_place_with_what_was_probably_meant() {
         ("live_bytes < 5ms", "on the left are bytes, on the right seconds", 0),
         ("scrapes < 5", "is about the sidecar", 0),
         ("no verdict no verdict", "this is left over", 11),
+        ("retry_storm < 1", "it is compared with nothing", 12),
+        ("1 < 2", "this asserts nothing of a process", 0),
         ("ring_hit_ratio > \"1", "the quote \" is not closed", 17),
         ("ring_hit_ratio > 1.2.3", "`1.2.3` is no number", 17),
         ("ring_hit_ratio ~ 1", "`~` means nothing here", 15),
@@ -79,19 +81,19 @@ fn a_mistake_is_shown_under_its_place_with_what_was_probably_meant() {
 
 #[test]
 fn units_are_base_units() {
-    let number = |text: &str| {
+    let number = |left: &str, text: &str| {
         let Claim::Compare { right: Sum::Number(value, unit), .. } =
-            Assertion::parse(&format!("1 < {text}")).expect("understood").claim
+            Assertion::parse(&format!("{left} < {text}")).expect("understood").claim
         else {
             panic!("{text} is no number")
         };
         (value, unit)
     };
-    assert_eq!(number("95%"), (0.95, Some(Dimension::Number)));
-    assert_eq!(number("64MiB"), (64.0 * 1_048_576.0, Some(Dimension::Bytes)));
-    assert_eq!(number("10k/s"), (10_000.0, Some(Dimension::PerSecond)));
-    assert_eq!(number("1_000e-3"), (1.0, None));
-    assert_eq!(number("2us"), (2e-6, Some(Dimension::Seconds)));
+    assert_eq!(number("ring_hit_ratio", "95%"), (0.95, Some(Dimension::Number)));
+    assert_eq!(number("live_bytes", "64MiB"), (64.0 * 1_048_576.0, Some(Dimension::Bytes)));
+    assert_eq!(number("cas_attempts_per_second", "10k/s"), (10_000.0, Some(Dimension::PerSecond)));
+    assert_eq!(number("refills", "1_000e-3"), (1.0, None));
+    assert_eq!(number("p99(lock_wait_seconds)", "2us"), (2e-6, Some(Dimension::Seconds)));
 }
 
 #[test]
