@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use stormglass_telemetry::{Directory, Liveness, ReadError, Reaper, Segment, Snapshot, Stamp};
+use stormglass_telemetry::{Directory, Liveness, ReadError, Reaper, Segment, Snapshot, Stamp, clock};
 
 use crate::packed::Packed;
 use crate::retired::Retired;
@@ -28,6 +28,9 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 const PATIENCE: u32 = 3;
 /// Time between two looks for the dead that are to be removed.
 const REAP: Duration = Duration::from_secs(5);
+
+/// Who reads this soon after the last time may find a thread that has just woken as it was then: nobody sees a count later than this.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// Dead processes that are shown; of those that died earlier, only what they counted.
 const DEAD: usize = 128;
@@ -251,7 +254,11 @@ impl State {
             State::Dead(..) | State::Buried => return Ok(false),
             State::Refused { next_try, .. } if now < *next_try => return Ok(false),
             // Liveness is looked at before the counts are read, so the counts of a dead process are its last.
-            State::Live(segment, last) => **last = segment.glance()?.into(),
+            State::Live(segment, last) => {
+                let age = Duration::from_nanos(clock::monotonic().saturating_sub(last.taken()));
+                let read = if age < GLANCE { segment.glance() } else { segment.snapshot() };
+                **last = read?.into();
+            }
             State::Refused { .. } => {
                 let segment = directory.open(path)?;
                 let snapshot = Packed::of(segment.snapshot()?);

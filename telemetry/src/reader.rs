@@ -149,8 +149,9 @@ impl Segment {
         self.read(Look::Each).map_err(|problem| ReadError { path: self.path.clone(), problem })
     }
 
-    /// As [`Segment::snapshot`], for who reads again and again, some times a second: where there are many slots, what a thread counts that has
-    /// counted nothing for a hundred readings may show one reading late. Takes half the time. The last one of a process has every count.
+    /// As [`Segment::snapshot`], for who has just read it and reads it again and again: where there are many slots, what a thread counts
+    /// that has counted nothing for a hundred readings may show one reading late. Takes half the time. The last one of a process has
+    /// every count.
     ///
     /// # Errors
     /// As there.
