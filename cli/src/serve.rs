@@ -116,14 +116,14 @@ pub(crate) async fn bind(args: &ServeArgs) -> Result<Sidecar, Failure> {
     };
     let mut sidecar = listen(config).await?;
     if args.perf {
-        count(&mut sidecar);
+        uncounted(&sidecar.count_events());
     }
     Ok(sidecar)
 }
 
-/// Counts what processor and kernel count, and says what they do not.
-pub(crate) fn count(sidecar: &mut Sidecar) {
-    for problem in sidecar.count_events() {
+/// Says what of processor and kernel is not counted.
+pub(crate) fn uncounted(problems: &[String]) {
+    for problem in problems {
         output::tell(&format!("stormglass: not counted: {problem}"));
     }
 }

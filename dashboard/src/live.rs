@@ -12,7 +12,6 @@ use crate::discovery::Discovery;
 use crate::frame::Now;
 use crate::observer::Observer;
 use crate::packed::Packed;
-use crate::perf::SharedPerf;
 use crate::recording::Moment;
 use crate::replay::Player;
 use crate::results::Results;
@@ -75,9 +74,7 @@ impl Live {
     /// Also counts what the processor and the kernel count of each process, from the first look at it on. Raises this process's
     /// limit of open files as far as it may. Returns, in sentences, what cannot be counted.
     pub fn count_events(&mut self) -> Vec<String> {
-        let (perf, problems) = SharedPerf::here();
-        self.source.perf = perf;
-        problems
+        self.source.count_events()
     }
 
     /// The events of a process that were counted, and how many, as of the last look at it.

@@ -19,7 +19,6 @@ use crate::exposition::{Exposition, Grouping, Options};
 use crate::exposure::{self, Exposure};
 use crate::observer::Observer;
 use crate::past::routes::{Archive, Playing};
-use crate::perf::SharedPerf;
 use crate::recording::RecordingError;
 use crate::replay::Last;
 use crate::results::Results;
@@ -137,9 +136,7 @@ impl Sidecar {
     /// Also counts what the processor and the kernel count of each process, as far as this machine and its settings allow. Raises
     /// this process's limit of open files as far as it may. Returns, in sentences, what cannot be counted.
     pub fn count_events(&mut self) -> Vec<String> {
-        let (perf, problems) = SharedPerf::here();
-        self.source.perf = perf;
-        problems
+        self.source.count_events()
     }
 
     /// Shows a recording in place of processes: the page opens at its beginning and plays it, so many times as fast as it went.

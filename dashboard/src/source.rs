@@ -37,6 +37,13 @@ impl SharedSource {
         SharedSource { source: Arc::new(Mutex::new(source)), perf: SharedPerf::default() }
     }
 
+    /// Has the events of its processes counted from now on; returns, in sentences, what cannot be.
+    pub(crate) fn count_events(&mut self) -> Vec<String> {
+        let (perf, problems) = SharedPerf::here();
+        self.perf = perf;
+        problems
+    }
+
     /// The source, for the length of one read. A reader that panicked left nothing half done that the next read
     /// would not do again, so poison is ignored.
     pub(crate) fn lock(&self) -> MutexGuard<'_, dyn Source + 'static> {

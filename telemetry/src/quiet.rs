@@ -107,7 +107,7 @@ impl Quiet {
         self.left = self.left.saturating_sub(1);
         let due = look == Look::Full || self.left == 0;
         // Since the last full reading as many went by as between any two: the first such span is a shorter one.
-        let whole = self.left == 0 && !first && self.spanned;
+        let whole = self.left == 0 && self.spanned;
         let mut woken = false;
         for (known, &mark) in self.slots.iter_mut().zip(marks) {
             let still = known.mark == mark;

@@ -146,7 +146,7 @@ impl Segment {
     /// # Errors
     /// If the file has been truncated since it was opened.
     pub fn snapshot(&self) -> Result<Snapshot, ReadError> {
-        self.read(Look::Each).map_err(|problem| ReadError { path: self.path.clone(), problem })
+        self.read(Look::Each)
     }
 
     /// As [`Segment::snapshot`], for who has just read it and reads it again and again: where there are many slots, what a thread counts
@@ -156,7 +156,7 @@ impl Segment {
     /// # Errors
     /// As there.
     pub fn glance(&self) -> Result<Snapshot, ReadError> {
-        self.read(Look::Glance).map_err(|problem| ReadError { path: self.path.clone(), problem })
+        self.read(Look::Glance)
     }
 
     /// As [`Segment::snapshot`], with every count that there is, whatever the process does: for a file that will not be read again.
@@ -164,10 +164,14 @@ impl Segment {
     /// # Errors
     /// As there.
     pub fn last(&self) -> Result<Snapshot, ReadError> {
-        self.read(Look::Full).map_err(|problem| ReadError { path: self.path.clone(), problem })
+        self.read(Look::Full)
     }
 
-    fn read(&self, look: Look) -> Result<Snapshot, Problem> {
+    fn read(&self, look: Look) -> Result<Snapshot, ReadError> {
+        self.read_checked(look).map_err(|problem| ReadError { path: self.path.clone(), problem })
+    }
+
+    fn read_checked(&self, look: Look) -> Result<Snapshot, Problem> {
         // A panic while it was held cannot leave it in a bad state: the sums are begun anew at the next full reading.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the counts: a process that dies in between was alive when it was looked at, and its counts are its last.

@@ -39,6 +39,20 @@ pub(crate) struct Outcome {
     pub(crate) note: String,
 }
 
+impl Outcome {
+    fn without_value(assertion: &str, judgement: Judgement, note: String) -> Outcome {
+        Outcome {
+            assertion: assertion.to_owned(),
+            judgement,
+            value: None,
+            limit: None,
+            dimension: None,
+            place: None,
+            note,
+        }
+    }
+}
+
 /// Where a value is from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -92,27 +106,11 @@ pub(crate) fn judge(assertion: &Assertion, seen: &Seen, least: u64) -> Outcome {
 
 /// An assertion that could not be judged, because what was to be looked at broke.
 pub(crate) fn unknown(assertion: &Assertion, why: &str) -> Outcome {
-    Outcome {
-        assertion: assertion.text.clone(),
-        judgement: Judgement::Unavailable,
-        value: None,
-        limit: None,
-        dimension: None,
-        place: None,
-        note: why.to_owned(),
-    }
+    Outcome::without_value(&assertion.text, Judgement::Unavailable, why.to_owned())
 }
 
 fn judge_verdict(text: &str, asked: &Verdict, seen: &Seen) -> Outcome {
-    let outcome = |judgement, place, note: String| Outcome {
-        assertion: text.to_owned(),
-        judgement,
-        value: None,
-        limit: None,
-        dimension: None,
-        place,
-        note,
-    };
+    let outcome = |judgement, place, note| Outcome { place, ..Outcome::without_value(text, judgement, note) };
     let tracks: Vec<&Seconds> = seen.tracks.iter().filter(|track| is_asked(&asked.labels, track)).collect();
     if tracks.iter().all(|track| track.span.is_none()) {
         return outcome(Judgement::NoData, None, nobody(seen, &asked.labels));
@@ -164,13 +162,8 @@ impl Judge<'_> {
         let (a, b) = (self.value(left), self.value(right));
         let pairs = pair(&a, &b);
         let mut outcome = Outcome {
-            assertion: text.to_owned(),
-            judgement: Judgement::NoData,
-            value: None,
-            limit: None,
             dimension: left.dimension(),
-            place: None,
-            note: String::new(),
+            ..Outcome::without_value(text, Judgement::NoData, String::new())
         };
         let fails = |pair: &&(Reading, Reading)| !comparison.holds(pair.0.value, pair.1.value);
         let distance = |pair: &&(Reading, Reading)| (pair.0.value - pair.1.value).abs();

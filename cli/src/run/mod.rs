@@ -61,7 +61,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         }
         let mut sidecar = bind(args, place.directory()).await?;
         if args.perf {
-            serve::count(&mut sidecar);
+            serve::uncounted(&sidecar.count_events());
         }
         output::tell(serve::address_line(&sidecar).trim_end());
         serve::beside(sidecar, watched(command, relay, &place)).await

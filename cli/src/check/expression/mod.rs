@@ -26,7 +26,7 @@ use stormglass_telemetry::perf::Event;
 use stormglass_telemetry::{Dimension, Figure, Inside, Metric, diagnosis};
 
 pub(crate) use mistake::Mistake;
-pub(crate) use names::{Gauge, listed};
+pub(crate) use names::{EVENT, Gauge, listed};
 
 /// An assertion that was understood.
 #[derive(Clone, Debug)]

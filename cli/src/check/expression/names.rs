@@ -70,7 +70,7 @@ pub(super) fn what(name: &str) -> Option<What> {
 }
 
 /// The label that says which of the events of `perf_events` is meant.
-pub(super) const EVENT: &str = "event";
+pub(crate) const EVENT: &str = "event";
 
 /// Whether a name is that of the events that a sidecar with `--perf` counts.
 pub(super) fn is_events(name: &str) -> bool {

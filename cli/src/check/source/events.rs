@@ -8,10 +8,10 @@ use std::sync::Arc;
 use stormglass_telemetry::perf::Event;
 use stormglass_telemetry::{Counts, Descriptor, Family, LabelValues, Metric, Process, Schema, Snapshot};
 
+use crate::check::expression::EVENT;
+
 /// The counter of events, as a sidecar with `--perf` has it.
 pub(super) const EVENTS: Descriptor = Metric::PerfEvents.descriptor();
-/// The label by which it is split.
-pub(super) const EVENT: &str = "event";
 
 /// A segment, by its process.
 type Id = (u32, u64, u32);

@@ -10,9 +10,9 @@ use stormglass_telemetry::{
     Counts, Family, Kind, Label, LabelValues, Liveness, Metric, Op, Process, Schema, Scope, Snapshot,
 };
 
-use super::events::{EVENT, EVENTS, with_events};
+use super::events::{EVENTS, with_events};
 use crate::check::evidence::{Cost, Sight};
-use crate::check::expression::Gauge;
+use crate::check::expression::{EVENT, Gauge};
 use crate::check::verdicts::{self, Raised};
 
 /// The gauge of verdicts that are on.

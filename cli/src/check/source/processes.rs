@@ -6,7 +6,7 @@ use stormglass_telemetry::{Directory, clock};
 
 use super::events::Events;
 use crate::check::evidence::{Cost, Evidence, Sight};
-use crate::output;
+use crate::serve::uncounted;
 
 /// Processes that can be looked at again and again.
 pub(super) struct Processes {
@@ -20,9 +20,7 @@ impl Processes {
     pub(super) fn of(directory: Directory, events: bool) -> Processes {
         let mut live = Live::new(directory).costing(Directory::from_env());
         if events {
-            for problem in live.count_events() {
-                output::tell(&format!("stormglass: not counted: {problem}"));
-            }
+            uncounted(&live.count_events());
         }
         Processes { live, events: events.then(Events::default) }
     }
